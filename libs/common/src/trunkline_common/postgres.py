@@ -1,0 +1,101 @@
+"""PostgreSQL: the pool, transactions, migrations. The only module that imports asyncpg."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+import asyncpg
+
+if TYPE_CHECKING:
+    Pool = asyncpg.Pool[asyncpg.Record]
+    Connection = asyncpg.pool.PoolConnectionProxy[asyncpg.Record]
+    Row = asyncpg.Record
+else:
+    Pool = asyncpg.Pool
+    Connection = asyncpg.pool.PoolConnectionProxy
+    Row = asyncpg.Record
+
+#: The database cannot be reached or gave up on us: nothing was decided, try again later.
+OUTAGES: tuple[type[BaseException], ...] = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.SerializationError,
+    asyncpg.DeadlockDetectedError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
+    asyncpg.QueryCanceledError,
+)
+
+
+@asynccontextmanager
+async def connect(url: str, schema: str, *, size: int = 8, application: str = "trunkline") -> AsyncIterator[Pool]:
+    """A pool whose connections see `schema` only. A frozen client cannot hold a row lock for longer than 10 s."""
+    pool = await asyncpg.create_pool(
+        url,
+        min_size=1,
+        max_size=size,
+        command_timeout=30,
+        server_settings={
+            "search_path": schema,
+            "application_name": application,
+            "lock_timeout": "5s",
+            "idle_in_transaction_session_timeout": "10s",
+        },
+    )
+    try:
+        yield pool
+    finally:
+        pool.terminate()
+
+
+@asynccontextmanager
+async def transaction(pool: Pool) -> AsyncIterator[Connection]:
+    """One connection inside one transaction: COMMIT at the end of the block, ROLLBACK on any exception."""
+    async with pool.acquire(timeout=10) as connection, connection.transaction():
+        yield connection
+
+
+class UnknownSchema(Exception):
+    """The database holds a schema this build does not know: it must not be written to."""
+
+    def __init__(self, schema: str, name: str) -> None:
+        super().__init__(
+            f"schema {schema}: migration {name} is unknown to this build or was changed; upgrade the build"
+        )
+        self.schema, self.name = schema, name
+
+
+async def migrate(pool: Pool, schema: str, package: str) -> None:
+    """Apply the numbered SQL files of trunkline_common and `package`, each once, under an advisory lock."""
+    wanted = {f"{p}/{name}": sql for p in ("trunkline_common", package) for name, sql in _migrations(p)}
+    async with transaction(pool) as tx:
+        await tx.execute("set local lock_timeout = '60s'")
+        await tx.execute("select pg_advisory_xact_lock(hashtext($1))", f"trunkline.migrate.{schema}")
+        await tx.execute(f'create schema if not exists "{schema}"')
+        await tx.execute("create table if not exists schema_version (name text primary key, sha256 text not null)")
+        applied = {r["name"]: r["sha256"] for r in await tx.fetch("select name, sha256 from schema_version")}
+        for name, sha in applied.items():
+            if name not in wanted or _sha(wanted[name]) != sha:
+                raise UnknownSchema(schema, name)
+        for name in (n for n in wanted if n not in applied):
+            await tx.execute(wanted[name])
+            await tx.execute("insert into schema_version values ($1, $2)", name, _sha(wanted[name]))
+
+
+def _migrations(package: str) -> list[tuple[str, str]]:
+    folder = files(package).joinpath("migrations")
+    return sorted((f.name, f.read_text()) for f in folder.iterdir() if f.name.endswith(".sql"))
+
+
+def _sha(sql: str) -> str:
+    return hashlib.sha256(sql.encode()).hexdigest()

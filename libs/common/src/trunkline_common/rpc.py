@@ -1,0 +1,325 @@
+"""gRPC: the server with its checks in their order, the client channel. The only module that imports grpc."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+import structlog
+from google.protobuf import any_pb2, descriptor, duration_pb2
+from google.protobuf.message import Message
+from google.rpc import error_details_pb2, status_pb2
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+from grpc_status import rpc_status
+from opentelemetry.trace import SpanKind
+
+from trunkline_common import telemetry
+from trunkline_common.auth import Authenticator, Caller, Role, caller, set_caller
+from trunkline_common.errors import Refused, Violation, invalid_request, unavailable
+from trunkline_common.postgres import OUTAGES
+
+log = structlog.get_logger(__name__)
+
+UNARY_CAP_SECONDS = 30.0
+MAX_MESSAGE_BYTES = 4 * 1024 * 1024
+OPEN_SERVICES = ("grpc.health.v1.Health", "grpc.reflection.v1alpha.ServerReflection")
+DOMAIN = "trunkline"
+FORWARDED = "trunkline-forwarded"
+OPTIONS = [
+    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.keepalive_time_ms", 60_000),
+    ("grpc.http2.min_ping_interval_without_data_ms", 30_000),
+]
+RETRY_POLICY = {
+    "loadBalancingConfig": [{"round_robin": {}}],
+    "methodConfig": [
+        {
+            "name": [{}],
+            "retryPolicy": {
+                "maxAttempts": 4,
+                "initialBackoff": "0.1s",
+                "maxBackoff": "1s",
+                "backoffMultiplier": 2,
+                "retryableStatusCodes": ["UNAVAILABLE"],
+            },
+        }
+    ],
+    "retryThrottling": {"maxTokens": 10, "tokenRatio": 0.1},
+}
+
+Context = grpc.aio.ServicerContext[Any, Any]
+Channel = grpc.aio.Channel
+RpcError = grpc.aio.AioRpcError
+Handler = Callable[[Any, Any], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Allow:
+    """Who may call a method and which fields it cannot do without. A method without an entry is denied to all."""
+
+    roles: frozenset[Role]
+    required: tuple[str, ...] = ()
+
+
+def allow(*roles: Role, required: tuple[str, ...] = ()) -> Allow:
+    """An entry of a service's policy."""
+    return Allow(frozenset(roles), required)
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A gRPC service to serve: its descriptor, its handlers, how to add them, and its policy by method name."""
+
+    descriptor: descriptor.ServiceDescriptor
+    servicer: object
+    add: Callable[[Any, grpc.aio.Server], None]
+    policy: Mapping[str, Allow]
+
+
+@asynccontextmanager
+async def serve(listen: str, auth: Authenticator, services: Sequence[Service]) -> AsyncIterator[Server]:
+    """A started server; NOT_SERVING until `ready()`. On leaving it drains: not serving, then 5 s for calls in flight."""
+    policies = {f"/{s.descriptor.full_name}/{m}": a for s in services for m, a in s.policy.items()}
+    server = grpc.aio.server(interceptors=[_Checks(auth, policies)], options=OPTIONS, maximum_concurrent_rpcs=1000)
+    checks = health.aio.HealthServicer()
+    health_pb2_grpc.add_HealthServicer_to_server(checks, server)
+    for service in services:
+        service.add(service.servicer, server)
+    names = [s.descriptor.full_name for s in services]
+    reflection.enable_server_reflection([*names, health.SERVICE_NAME, reflection.SERVICE_NAME], server)
+    port = server.add_insecure_port(listen)
+    running = Server(checks, ["", "readiness", *names], f"{listen.rpartition(':')[0]}:{port}")
+    await running.set(serving=False)
+    await checks.set("liveness", health_pb2.HealthCheckResponse.SERVING)
+    await server.start()
+    try:
+        yield running
+    finally:
+        await checks.enter_graceful_shutdown()
+        await server.stop(5)
+
+
+class Server:
+    """A running server: its address and its health."""
+
+    def __init__(self, checks: Any, names: Sequence[str], address: str) -> None:
+        self._checks, self._names, self.address = checks, names, address
+
+    async def set(self, *, serving: bool) -> None:
+        """Tell health checks whether this process can answer."""
+        states = health_pb2.HealthCheckResponse
+        for name in self._names:
+            await self._checks.set(name, states.SERVING if serving else states.NOT_SERVING)
+
+
+class _Checks(grpc.aio.ServerInterceptor):
+    """Every call passes, in this order: deadline cap, authentication, tenant, role, validation; then the handler."""
+
+    def __init__(self, auth: Authenticator, policies: Mapping[str, Allow]) -> None:
+        self._auth, self._policies = auth, policies
+
+    async def intercept_service(
+        self, continuation: Callable[[Any], Awaitable[Any]], details: grpc.HandlerCallDetails
+    ) -> Any:
+        handler = await continuation(details)
+        if handler is None or details.method.split("/")[1] in OPEN_SERVICES:
+            return handler
+        if handler.response_streaming:
+            return grpc.unary_stream_rpc_method_handler(
+                self._streaming(details.method, handler.unary_stream),
+                handler.request_deserializer,
+                handler.response_serializer,
+            )
+        return grpc.unary_unary_rpc_method_handler(
+            self._unary(details.method, handler.unary_unary), handler.request_deserializer, handler.response_serializer
+        )
+
+    def _unary(self, method: str, behave: Handler) -> Handler:
+        async def call(request: Message, context: Context) -> Any:
+            remaining = context.time_remaining()
+            cap = UNARY_CAP_SECONDS if remaining is None else min(remaining, UNARY_CAP_SECONDS)
+            async with _observed(method, context):
+                async with asyncio.timeout(cap):
+                    await self._check(method, request, context)
+                    return await behave(request, context)
+
+        return call
+
+    def _streaming(self, method: str, behave: Handler) -> Handler:
+        async def call(request: Message, context: Context) -> AsyncIterator[Any]:
+            async with _observed(method, context):
+                await self._check(method, request, context)
+                async for response in behave(request, context):
+                    yield response
+
+        return call
+
+    async def _check(self, method: str, request: Message, context: Context) -> None:
+        given = metadata(context)
+        who = await self._auth.verify(given.get("authorization", ""), given.get("trunkline-tenant", ""))
+        set_caller(who)
+        authorize(self._policies.get(method), method, who, request)
+        validate(request, self._policies[method].required)
+
+
+def metadata(context: Context) -> dict[str, str]:
+    """The text metadata of a call."""
+    return {k: v for k, v in context.invocation_metadata() or () if isinstance(v, str)}
+
+
+def authorize(policy: Allow | None, method: str, who: Caller, request: Message) -> None:
+    """Deny by default; an agent may only speak for itself."""
+    if policy is None or who.role not in policy.roles:
+        raise Refused(
+            "PERMISSION_DENIED",
+            "ROLE_FORBIDDEN",
+            f"role {who.role} may not call {method}",
+            metadata={"method": method, "role": who.role},
+        )
+    named = getattr(request, "agent_id", None)
+    if who.role == "agent" and named and named != who.subject:
+        raise Refused(
+            "PERMISSION_DENIED",
+            "ROLE_FORBIDDEN",
+            f"an agent may only act as itself, {who.subject}",
+            metadata={"method": method, "role": who.role},
+        )
+
+
+def validate(request: Message, required: Sequence[str]) -> None:
+    """Every required field is set, request_id is a UUID; all violations at once."""
+    problems = [Violation(name, "is required") for name in required if not _is_set(request, name)]
+    request_id = getattr(request, "request_id", "")
+    if request_id and not _is_uuid(request_id):
+        problems.append(Violation("request_id", "must be a UUID, the same one on every retry"))
+    if problems:
+        raise invalid_request(*problems)
+
+
+def _is_set(message: Message, path: str) -> bool:
+    name, _, rest = path.partition(".")
+    field = message.DESCRIPTOR.fields_by_name[name]
+    if field.message_type is not None and not field.is_repeated:
+        return message.HasField(name) and (not rest or _is_set(getattr(message, name), rest))
+    return bool(getattr(message, name))
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        return str(uuid.UUID(text)) == text.lower()
+    except ValueError:
+        return False
+
+
+@asynccontextmanager
+async def _observed(method: str, context: Context) -> AsyncIterator[None]:
+    """A server span, a duration, and every exception turned into an AIP-193 error."""
+    began = time.perf_counter()
+    parent = telemetry.parse_traceparent(metadata(context).get("traceparent", ""))
+    with telemetry.server_span(method.lstrip("/"), parent, SpanKind.SERVER, {"rpc.system.name": "grpc"}) as span:
+        try:
+            yield
+        except Exception as error:
+            refused = to_refused(error, method)
+            span.set_attribute("rpc.status_code", refused.code)
+            await _abort(context, refused)
+        finally:
+            telemetry.observe("rpc.server.call.duration", time.perf_counter() - began, method=method)
+
+
+def to_refused(error: Exception, method: str) -> Refused:
+    """The error a caller sees for an exception: its own, an outage, a passed deadline, or INTERNAL with a log line."""
+    if isinstance(error, Refused):
+        return error
+    if isinstance(error, RpcError):
+        return from_rpc(error)
+    if isinstance(error, TimeoutError):
+        return Refused("DEADLINE_EXCEEDED", "DEPENDENCY_UNAVAILABLE", "the deadline passed; retry with the same request_id",
+                       metadata={"dependency": "time"})  # fmt: skip
+    if isinstance(error, OUTAGES):
+        log.warning("postgresql does not answer", method=method, error=repr(error))
+        return unavailable("postgresql")
+    log.exception("a call failed", method=method)
+    return Refused("INTERNAL", "INTERNAL", "an internal error; the trace holds the details")
+
+
+async def _abort(context: Context, refused: Refused) -> None:
+    status = rpc_status.to_status(to_status(refused))
+    await context.abort(status.code, status.details, status.trailing_metadata)
+
+
+def to_status(refused: Refused) -> status_pb2.Status:
+    """A google.rpc.Status with ErrorInfo always, BadRequest and RetryInfo where they apply."""
+    code: int = getattr(grpc.StatusCode, refused.code).value[0]
+    details: list[Message] = [
+        error_details_pb2.ErrorInfo(reason=refused.reason, domain=DOMAIN, metadata=refused.metadata)
+    ]
+    if refused.violations:
+        fields = [
+            error_details_pb2.BadRequest.FieldViolation(field=v.field, description=v.description)
+            for v in refused.violations
+        ]
+        details.append(error_details_pb2.BadRequest(field_violations=fields))
+    if refused.retry_after is not None:
+        delay = duration_pb2.Duration()
+        delay.FromMilliseconds(int(refused.retry_after * 1000))
+        details.append(error_details_pb2.RetryInfo(retry_delay=delay))
+    return status_pb2.Status(code=code, message=refused.message, details=[_any(d) for d in details])
+
+
+def _any(message: Message) -> any_pb2.Any:
+    packed = any_pb2.Any()
+    packed.Pack(message)
+    return packed
+
+
+def from_rpc(error: RpcError) -> Refused:
+    """The error another service of ours gave, to be passed on as it is."""
+    refused = Refused(error.code().name, "DEPENDENCY_UNAVAILABLE", error.details() or "")
+    status = rpc_status.from_call(error)
+    for detail in status.details if status else ():
+        _read_detail(refused, detail)
+    if error.code() is grpc.StatusCode.UNAVAILABLE and refused.retry_after is None:
+        refused.retry_after = 1.0
+    return refused
+
+
+def _read_detail(refused: Refused, detail: any_pb2.Any) -> None:
+    info, bad, retry = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest(), error_details_pb2.RetryInfo()
+    if detail.Unpack(info):
+        refused.reason, refused.metadata = info.reason, dict(info.metadata)
+    elif detail.Unpack(bad):
+        refused.violations = tuple(Violation(v.field, v.description) for v in bad.field_violations)
+    elif detail.Unpack(retry):
+        refused.retry_after = retry.retry_delay.ToMilliseconds() / 1000
+
+
+def channel(target: str) -> Channel:
+    """A client channel with round robin and retries of UNAVAILABLE."""
+    return grpc.aio.insecure_channel(target, [*OPTIONS, ("grpc.service_config", json.dumps(RETRY_POLICY))])
+
+
+def plain_channel(target: str) -> Channel:
+    """A client channel that never retries by itself: for calls whose caller decides what UNAVAILABLE means."""
+    return grpc.aio.insecure_channel(target, [*OPTIONS, ("grpc.enable_retries", 0)])
+
+
+def as_service(token: str, tenant: str) -> list[tuple[str, str]]:
+    """Metadata of a call one of our services makes for a tenant, with the trace it belongs to."""
+    found = [("authorization", f"Bearer {token}"), ("trunkline-tenant", tenant)]
+    parent = telemetry.traceparent()
+    return [*found, ("traceparent", parent)] if parent else found
+
+
+def as_caller() -> list[tuple[str, str]]:
+    """Metadata that forwards the call being handled, once, as its caller."""
+    who = caller()
+    return [*as_service(who.token, who.tenant), (FORWARDED, "1")]

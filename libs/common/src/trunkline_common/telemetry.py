@@ -1,0 +1,239 @@
+"""Traces, metrics and logs. OpenTelemetry names are those of contracts 1.8; nothing here ever holds customer data."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cache
+from typing import Literal, get_args
+
+import structlog
+from opentelemetry import metrics, trace
+from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter
+from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
+from opentelemetry.trace import Link, Span, SpanContext, SpanKind, StatusCode, TraceFlags
+
+from trunkline_common.kafka import Outgoing, Record
+
+SCHEMA_URL = "https://opentelemetry.io/schemas/1.44.0"
+
+#: Every metric of ours, once; `count` and `observe` take nothing else.
+Counter = Literal[
+    "trunkline.inbox.duplicates",  # inbound events dropped because their event id was seen before
+    "trunkline.log.duplicates",  # records of the conversations log dropped by (conversation_id, seq)
+    "trunkline.log.gaps",  # records whose seq is not the last one plus one: something is missing
+    "trunkline.outbox.sent",  # outbox rows published
+    "trunkline.outbox.failures",  # attempts to publish that failed and are repeated
+    "trunkline.dlq.messages",  # records refused
+    "trunkline.batch.retries",  # batches begun again after an outage
+    "trunkline.partition.fenced",  # times a stale owner was stopped from writing
+    "trunkline.partition.stopped",  # partitions stopped by a flood of invalid records
+    "trunkline.webhook.accepted",  # events accepted by webhook, SMTP or gRPC
+    "trunkline.webhook.refused",  # requests refused, by status
+    "trunkline.delivery.sent",  # messages handed to a provider
+    "trunkline.delivery.failures",  # attempts that failed and are repeated
+    "trunkline.sla.breaches",  # clocks that broke their promise
+    "trunkline.forwarded",  # commands forwarded to the pool's owner
+    "trunkline.lookup.fallbacks",  # new conversations decided without the timeline's answer
+]
+Histogram = Literal[
+    "messaging.process.duration",  # seconds from taking a batch to its COMMIT
+    "rpc.server.call.duration",  # seconds per call
+    "trunkline.timer.late",  # seconds a timer fired after it was due
+]
+
+
+def setup(service: str, *, endpoint: str, level: str, ratio: float) -> None:
+    """Send traces and metrics to `endpoint` (none where it is empty) and log JSON lines to standard output."""
+    _setup_logs(service, level)
+    if not endpoint:
+        return
+    resource = Resource.create(
+        {
+            "service.name": f"trunkline-{service}",
+            "service.namespace": "trunkline",
+            "service.instance.id": str(os.getpid()),
+        },
+        SCHEMA_URL,
+    )
+    tracing = TracerProvider(resource=resource, sampler=ParentBased(TraceIdRatioBased(ratio)))
+    exporter = OTLPSpanExporter(endpoint=endpoint, insecure=endpoint.startswith("http://"))
+    tracing.add_span_processor(BatchSpanProcessor(exporter, schedule_delay_millis=500))
+    trace.set_tracer_provider(tracing)
+    reader = PeriodicExportingMetricReader(
+        OTLPMetricExporter(endpoint=endpoint, insecure=endpoint.startswith("http://")), export_interval_millis=2000
+    )
+    metrics.set_meter_provider(MeterProvider(resource=resource, metric_readers=[reader]))
+
+
+def shutdown() -> None:
+    """Flush what has not been exported yet."""
+    for provider in (trace.get_tracer_provider(), metrics.get_meter_provider()):
+        if isinstance(provider, TracerProvider | MeterProvider):
+            provider.shutdown()
+
+
+def _setup_logs(service: str, level: str) -> None:
+    logging.basicConfig(stream=sys.stdout, level=logging.WARNING, format="%(message)s")
+    logging.getLogger("aiokafka").setLevel(logging.ERROR)
+    structlog.configure(
+        processors=[
+            structlog.stdlib.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            _add_trace,
+            _Service(service),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
+        logger_factory=structlog.PrintLoggerFactory(sys.stdout),
+        cache_logger_on_first_use=True,
+    )
+
+
+class _Service:
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __call__(self, _logger: object, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+        event["service"] = self._name
+        return event
+
+
+def _add_trace(_logger: object, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    context = trace.get_current_span().get_span_context()
+    if context.is_valid:
+        event["trace_id"] = trace.format_trace_id(context.trace_id)
+        event["span_id"] = trace.format_span_id(context.span_id)
+    return event
+
+
+def tracer() -> trace.Tracer:
+    """The tracer of this product."""
+    return trace.get_tracer("trunkline", schema_url=SCHEMA_URL)
+
+
+@cache
+def _counter(name: Counter) -> metrics.Counter:
+    return metrics.get_meter("trunkline").create_counter(name)
+
+
+@cache
+def _histogram(name: Histogram) -> metrics.Histogram:
+    return metrics.get_meter("trunkline").create_histogram(name, unit="s")
+
+
+def count(name: Counter, amount: int, **attributes: str) -> None:
+    """Add to a counter."""
+    if amount:
+        _counter(name).add(amount, attributes)
+
+
+def observe(name: Histogram, seconds: float, **attributes: str) -> None:
+    """Record a duration."""
+    _histogram(name).record(seconds, attributes)
+
+
+def traceparent(span: Span | None = None) -> str:
+    """The W3C header of a span (the current one); empty where it is not sampled."""
+    context = (span or trace.get_current_span()).get_span_context()
+    if not context.is_valid or not context.trace_flags.sampled:
+        return ""
+    return f"00-{trace.format_trace_id(context.trace_id)}-{trace.format_span_id(context.span_id)}-01"
+
+
+def parse_traceparent(header: str) -> SpanContext | None:
+    """The span a header names, if it is well formed and sampled."""
+    parts = header.split("-")
+    if len(parts) != 4 or len(parts[1]) != 32 or len(parts[2]) != 16 or parts[3] != "01":
+        return None
+    try:
+        context = SpanContext(int(parts[1], 16), int(parts[2], 16), is_remote=True, trace_flags=TraceFlags(1))
+    except ValueError:
+        return None
+    return context if context.is_valid else None
+
+
+def child(name: str, parent: str, kind: SpanKind, attributes: Mapping[str, str | int]) -> Span | None:
+    """A span under the one that `parent` (a traceparent) names, linked to it too; None where that is not sampled."""
+    context = parse_traceparent(parent)
+    if context is None:
+        return None
+    under = trace.set_span_in_context(trace.NonRecordingSpan(context))
+    return tracer().start_span(name, under, kind, dict(attributes), [Link(context)])
+
+
+@contextmanager
+def server_span(
+    name: str, parent: SpanContext | None, kind: SpanKind, attributes: Mapping[str, str | int]
+) -> Iterator[Span]:
+    """The current span of a request, under `parent` where there is one."""
+    under = trace.set_span_in_context(trace.NonRecordingSpan(parent)) if parent else None
+    with tracer().start_as_current_span(
+        name, under, kind, dict(attributes), record_exception=False, set_status_on_exception=False
+    ) as span:
+        yield span
+
+
+@contextmanager
+def sends(messages: Sequence[Outgoing]) -> Iterator[None]:
+    """`send T` for each traced message, around its publication."""
+    spans = [span for message in messages if (span := _send_span(message))]
+    with ended(spans):
+        yield
+
+
+def _send_span(message: Outgoing) -> Span | None:
+    parent = message.headers.get("traceparent", b"").decode("latin-1")
+    if not parent:
+        return None
+    attributes = {
+        "messaging.system": "kafka",
+        "messaging.operation.name": "send",
+        "messaging.operation.type": "send",
+        "messaging.destination.name": message.topic,
+        "messaging.message.id": message.headers.get("ce_id", b"").decode("latin-1"),
+    }
+    return child(f"send {message.topic}", parent, SpanKind.PRODUCER, attributes)
+
+
+def process_span(record: Record, group: str, parent: str) -> Span | None:
+    """`process T` for one record: child of and link to the span that created it (a single message, so it has one)."""
+    attributes: dict[str, str | int] = {
+        "messaging.system": "kafka",
+        "messaging.operation.name": "process",
+        "messaging.operation.type": "process",
+        "messaging.destination.name": record.topic,
+        "messaging.destination.partition.id": str(record.partition),
+        "messaging.consumer.group.name": group,
+        "messaging.kafka.offset": record.offset,
+        "messaging.message.id": record.headers.get("ce_id", b"").decode("latin-1"),
+    }
+    return child(f"process {record.topic}", parent, SpanKind.CONSUMER, attributes)
+
+
+@contextmanager
+def ended(spans: Sequence[Span]) -> Iterator[None]:
+    """End the spans after the block; an exception marks them as failed with its type."""
+    try:
+        yield
+    except BaseException as error:
+        for span in spans:
+            span.set_attribute("error.type", type(error).__qualname__)
+            span.set_status(StatusCode.ERROR)
+        raise
+    finally:
+        for span in spans:
+            span.end()
+
+
+METRICS = (*get_args(Counter), *get_args(Histogram))

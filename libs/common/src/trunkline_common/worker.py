@@ -1,0 +1,307 @@
+"""The owner of one partition: one task, one transaction per batch, the fence first (streaming C2)."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Protocol
+
+import structlog
+from opentelemetry.trace import Span
+
+from trunkline_common import outbox, partitions, telemetry
+from trunkline_common.clock import Clock
+from trunkline_common.deadletters import Rejected, dead_letter
+from trunkline_common.errors import Busy, Fenced, PoisonFlood, unavailable
+from trunkline_common.faultpoints import crash_point, sabotaged
+from trunkline_common.kafka import KafkaError, Outgoing, Producer, Record, TopicPartition
+from trunkline_common.partitions import Claim
+from trunkline_common.postgres import OUTAGES, Pool, transaction
+from trunkline_common.processor import Batch, Effects, Processor, Request
+
+log = structlog.get_logger(__name__)
+
+MAX_RECORDS = 2000
+MAX_REQUESTS = 500
+HIGH_WATER, LOW_WATER = 4000, 2000  # records queued for a partition before its fetching pauses, and resumes
+POISON_ROW, POISON_SHARE, POISON_EVIDENCE = 50, 0.01, 50
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What every partition of a consumer shares."""
+
+    group: str
+    owner: str
+    dlq_topic: str
+    pool: Pool
+    producer: Producer
+    make: Callable[[int], Processor]
+    clock: Clock
+
+
+class Source(Protocol):
+    """What a worker asks of the Kafka consumer."""
+
+    async def begin(self, tp: TopicPartition) -> int:
+        """The partition's first offset."""
+
+    def start_at(self, tp: TopicPartition, offset: int) -> None:
+        """Deliver from this offset on."""
+
+    def pause(self, tp: TopicPartition) -> None:
+        """Stop fetching."""
+
+    def resume(self, tp: TopicPartition) -> None:
+        """Fetch again."""
+
+
+class Poison:
+    """Tells single defects from a flood: 50 in a row, or above 1 % of what this owner has seen."""
+
+    def __init__(self) -> None:
+        self.seen = self.invalid = self.in_a_row = 0
+
+    def check(self, tp: TopicPartition, records: Sequence[Record], rejected: Sequence[Rejected]) -> None:
+        """Raise PoisonFlood before such a batch is committed."""
+        bad = {r.record.offset for r in rejected}
+        for record in records:
+            self.in_a_row = self.in_a_row + 1 if record.offset in bad else 0
+            if self.in_a_row >= POISON_ROW:
+                raise PoisonFlood(tp.topic, tp.partition, self.in_a_row, self.in_a_row)
+        self.seen += len(records)
+        self.invalid += len(bad)
+        if self.invalid >= POISON_EVIDENCE and self.invalid > POISON_SHARE * self.seen:
+            raise PoisonFlood(tp.topic, tp.partition, self.invalid, self.seen)
+
+
+class Worker:
+    """Owns a partition from claim to revocation. `run` until `stop`; `offer` records, `submit` requests."""
+
+    def __init__(self, tp: TopicPartition, context: Context, source: Source) -> None:
+        self.tp, self._context, self._source = tp, context, source
+        self._records: deque[Record] = deque()
+        self._requests: deque[tuple[Request, asyncio.Future[Any]]] = deque()
+        self._wake = asyncio.Event()
+        self._paused = self._stopping = False
+        self.claimed = asyncio.Event()
+        self.position = 0
+        self._poison = Poison()
+        self._in_flight: list[tuple[Request, asyncio.Future[Any]]] = []
+
+    # -- from the consumer's loop and the gRPC handlers
+
+    def offer(self, records: Sequence[Record]) -> None:
+        """Take fetched records; pauses the fetching when too many wait."""
+        if not self.claimed.is_set():
+            return
+        self._records.extend(records)
+        if len(self._records) > HIGH_WATER and not self._paused:
+            self._paused = True
+            self._source.pause(self.tp)
+        self._wake.set()
+
+    async def submit(self, request: Request) -> Any:
+        """Have a request handled in the next transaction; returns its answer after COMMIT or raises Refused."""
+        if not self.claimed.is_set() or self._stopping:
+            raise unavailable("owner")
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._requests.append((request, future))
+        self._wake.set()
+        return await future
+
+    def stop(self) -> None:
+        """End after the batch that is being handled."""
+        self._stopping = True
+        self._wake.set()
+
+    # -- the owner's life
+
+    async def run(self) -> None:
+        """Claim, load, handle batches; fenced while Kafka still assigns us the partition: claim again after a pause."""
+        while not self._stopping:
+            try:
+                await self._own()
+            except Fenced as error:
+                telemetry.count("trunkline.partition.fenced", 1, group=self._context.group)
+                log.warning("fenced: a newer owner wrote", group=self._context.group, error=str(error))
+                self._disown()
+                await asyncio.sleep(1.0)
+            except PoisonFlood as error:
+                telemetry.count("trunkline.partition.stopped", 1, group=self._context.group)
+                log.critical("partition stopped: too many invalid records", error=str(error))
+                self._disown()
+                return
+        self._disown()
+
+    def _disown(self) -> None:
+        self.claimed.clear()
+        self._records.clear()
+        for _, future in self._take_requests(len(self._requests)):
+            if not future.done():
+                future.set_exception(unavailable("owner"))
+
+    async def _own(self) -> None:
+        own = await self._patiently(self._claim)
+        relay = outbox.Relay(self._context.pool, self._context.producer, own.group, own.partition)
+        relaying = asyncio.create_task(relay.run())
+        try:
+            processor = await self._patiently(lambda: self._loaded(own))
+            self._source.start_at(self.tp, self.position)
+            self.claimed.set()
+            while (batch := await self._next_batch(processor)) is not None:
+                processor = await self._handle(own, processor, batch, relay)
+                if relaying.done():
+                    relaying.result()
+            await self._finish(own, relay)
+        finally:
+            relaying.cancel()
+            with suppress(asyncio.CancelledError):
+                await relaying
+
+    async def _finish(self, own: Claim, relay: outbox.Relay) -> None:
+        with suppress(*OUTAGES, KafkaError):  # leaving: the next owner publishes what is left
+            async with asyncio.timeout(2):
+                while await relay.drain():
+                    pass
+        with suppress(*OUTAGES):
+            await partitions.release(self._context.pool, own)
+
+    async def _claim(self) -> Claim:
+        first = await self._source.begin(self.tp)
+        async with transaction(self._context.pool) as tx:
+            own, self.position = await partitions.claim(
+                tx, self._context.group, self.tp.topic, self.tp.partition, self._context.owner, first
+            )
+        if self.position < first:
+            log.error("records were deleted before they were read", topic=self.tp.topic, part=self.tp.partition,
+                      next_offset=self.position, beginning=first)  # fmt: skip
+        return own
+
+    async def _loaded(self, own: Claim) -> Processor:
+        processor = self._context.make(self.tp.partition)
+        await processor.load(self._context.pool, own)
+        return processor
+
+    async def _patiently(self, attempt: Callable[[], Any]) -> Any:
+        delay = 0.2
+        while True:
+            try:
+                return await attempt()
+            except OUTAGES as error:
+                log.warning("waiting for postgresql or kafka", group=self._context.group, error=repr(error))
+                await asyncio.sleep(delay)
+                delay = min(delay * 2, 5.0)
+
+    # -- one batch
+
+    async def _next_batch(self, processor: Processor) -> Batch | None:
+        while not self._stopping:
+            self._wake.clear()
+            now, due = self._context.clock(), processor.next_due()
+            if self._records or self._requests or (due is not None and due <= now):
+                return self._take_batch(now)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(None if due is None else (due - now).total_seconds()):
+                    await self._wake.wait()
+        return None
+
+    def _take_batch(self, now: datetime) -> Batch:
+        records = [self._records.popleft() for _ in range(min(len(self._records), MAX_RECORDS))]
+        if self._paused and len(self._records) < LOW_WATER:
+            self._paused = False
+            self._source.resume(self.tp)
+        self._in_flight = self._take_requests(MAX_REQUESTS)
+        return Batch(records, [request for request, _ in self._in_flight], now)
+
+    def _take_requests(self, most: int) -> list[tuple[Request, asyncio.Future[Any]]]:
+        taken = [self._requests.popleft() for _ in range(min(len(self._requests), most))]
+        return [(request, future) for request, future in taken if not future.done()]
+
+    async def _handle(self, own: Claim, processor: Processor, batch: Batch, relay: outbox.Relay) -> Processor:
+        """Commit the batch and answer; after an outage give the records back and return a freshly loaded processor."""
+        began = time.perf_counter()
+        spans, batch = self._traced(batch)
+        try:
+            with telemetry.ended(spans):
+                await processor.prepare(batch)
+                effects = await self._transact(own, processor, batch)
+        except (*OUTAGES, Busy) as error:
+            return await self._recover(own, batch, error)
+        except BaseException:
+            self._answer([unavailable("owner")] * len(batch.requests))
+            raise
+        crash_point("batch.after_commit")
+        self.position = _end(batch, self.position)
+        processor.committed()
+        self._answer(effects.answers)
+        if effects.messages or effects.rejected:
+            relay.wake()
+        telemetry.observe("messaging.process.duration", time.perf_counter() - began, group=own.group)
+        return processor
+
+    async def _transact(self, own: Claim, processor: Processor, batch: Batch) -> Effects:
+        start, end = self.position, _end(batch, self.position)
+        if sabotaged("commit_first"):
+            async with transaction(self._context.pool) as tx:
+                await partitions.fence(tx, own, start, end)
+            start = end
+        async with transaction(self._context.pool) as tx:
+            await partitions.fence(tx, own, start, end)
+            effects = await processor.process(tx, batch)
+            self._poison.check(self.tp, batch.records, effects.rejected)
+            await outbox.write(tx, own.group, own.partition, [*effects.messages, *self._dead(effects.rejected)])
+            crash_point("batch.before_commit")
+        return effects
+
+    def _dead(self, rejected: Sequence[Rejected]) -> list[Outgoing]:
+        for r in rejected:
+            log.warning("record refused", topic=r.record.topic, part=r.record.partition, offset=r.record.offset,
+                        reason=r.reason, group=self._context.group)  # fmt: skip
+        telemetry.count("trunkline.dlq.messages", len(rejected), group=self._context.group)
+        return [dead_letter(r, self._context.dlq_topic, self._context.group) for r in rejected]
+
+    async def _recover(self, own: Claim, batch: Batch, error: BaseException) -> Processor:
+        """Nobody knows whether the COMMIT went through: read the position again, keep what is left, load anew."""
+        telemetry.count("trunkline.batch.retries", 1, group=own.group)
+        log.warning("batch kept, trying again", group=own.group, part=own.partition, error=repr(error))
+        self._answer([unavailable("postgresql")] * len(batch.requests))
+        self._records.extendleft(reversed(batch.records))
+        await asyncio.sleep(0.2)
+        self.position = await self._patiently(lambda: partitions.position(self._context.pool, own))
+        while self._records and self._records[0].offset < self.position:
+            self._records.popleft()
+        processor: Processor = await self._patiently(lambda: self._loaded(own))
+        return processor
+
+    def _answer(self, answers: Sequence[Any]) -> None:
+        for (_, future), answer in zip(self._in_flight, answers, strict=True):
+            if future.done():
+                continue
+            if isinstance(answer, Exception):
+                future.set_exception(answer)
+            else:
+                future.set_result(answer)
+        self._in_flight = []
+
+    def _traced(self, batch: Batch) -> tuple[list[Span], Batch]:
+        """Start the `process` span of each sampled record; what the record causes continues from it."""
+        spans: list[Span] = []
+        records: list[Record] = []
+        for record in batch.records:
+            header = record.headers.get("traceparent")
+            span = telemetry.process_span(record, self._context.group, header.decode("latin-1")) if header else None
+            if span is not None:
+                spans.append(span)
+                record = replace(record, traceparent=telemetry.traceparent(span))
+            records.append(record)
+        return spans, replace(batch, records=records)
+
+
+def _end(batch: Batch, position: int) -> int:
+    return batch.records[-1].offset + 1 if batch.records else position

@@ -1,0 +1,1 @@
+"""Every channel in: webhooks, SMTP and gRPC to one log; intake for integrators; delivery to providers."""

@@ -1,0 +1,1 @@
+"""Live queue depth and waits, from the conversations log, with Faust."""

@@ -1,0 +1,1 @@
+"""The pool engine: which team and agent a conversation goes to."""

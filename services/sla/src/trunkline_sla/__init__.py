@@ -1,0 +1,1 @@
+"""Clocks and timers: before and when a promise breaks."""

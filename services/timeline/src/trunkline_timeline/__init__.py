@@ -1,0 +1,1 @@
+"""One history per customer, projected from the conversations log."""
