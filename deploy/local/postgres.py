@@ -15,7 +15,7 @@ import asyncpg
 import psutil
 
 from deploy.local.ports import free_port
-from deploy.local.process import POLL_S, NotReady, Process, ProcessDied
+from deploy.local.process import POLL_S, NotReady, Process, ProcessDied, until
 
 USER = "trunkline"
 DATABASE = "postgres"
@@ -53,7 +53,15 @@ class Postgres:
         command = [str(binaries() / "postgres"), "-D", str(self._data), "-p", str(self.port), *settings]
         self.process = Process("postgres", folder, command, _environment(), UNPRIVILEGED)
         initdb = [str(binaries() / "initdb"), "-D", str(self._data), "-U", USER, "-A", "scram-sha-256"]
-        initdb += ["--pwfile", str(self._password), "--no-locale", "--encoding", "UTF8", "--no-sync", "--no-instructions"]
+        initdb += [
+            "--pwfile",
+            str(self._password),
+            "--no-locale",
+            "--encoding",
+            "UTF8",
+            "--no-sync",
+            "--no-instructions",
+        ]
         self._initdb = Process("initdb", folder, initdb, _environment(), UNPRIVILEGED)
 
     @property
@@ -84,9 +92,7 @@ class Postgres:
             with contextlib.suppress(psutil.NoSuchProcess):
                 child.kill()
         await self.process.wait(STOP_S)
-        deadline = time.monotonic() + STOP_S
-        while any(child.is_running() for child in children) and time.monotonic() < deadline:
-            await asyncio.sleep(POLL_S)
+        await until(lambda: not any(map(_runs, children)), STOP_S)
 
     async def restart(self) -> None:
         await self.stop()
@@ -122,6 +128,12 @@ class Postgres:
             return bool(await connection.fetchval("SELECT true"))
         finally:
             await connection.close()
+
+
+def _runs(process: psutil.Process) -> bool:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    return False
 
 
 def _environment() -> dict[str, str]:

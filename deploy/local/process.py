@@ -38,6 +38,14 @@ def describe(returncode: int | None) -> str:
     return signal.Signals(-returncode).name
 
 
+async def until(condition: Callable[[], bool], seconds: float) -> bool:
+    """Whether it came true within that time. The system tells only parents, and only in ways bound to one event loop."""
+    deadline = time.monotonic() + seconds
+    while not (met := condition()) and time.monotonic() < deadline:
+        await asyncio.sleep(POLL_S)
+    return met
+
+
 class Process:
     """Bound to no event loop: one loop may start it and another one kill it.
 
@@ -107,10 +115,7 @@ class Process:
 
     async def wait(self, seconds: float) -> int | None:
         """The return code, or None when it still runs after that time."""
-        deadline = time.monotonic() + seconds
-        while self.running and time.monotonic() < deadline:
-            await asyncio.sleep(POLL_S)
-        if not self.running:
+        if await until(lambda: not self.running, seconds):
             self._forget()
         return self.returncode
 

@@ -4,7 +4,6 @@ import asyncio
 import fcntl
 import os
 import sys
-from contextlib import AsyncExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Collection
+from collections.abc import Awaitable, Callable, Collection
+from typing import Any
 
 import structlog
 
@@ -119,25 +120,34 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def begin(self, tp: TopicPartition) -> int:
         """The partition's first offset."""
-        assert self._kafka is not None  # noqa: S101 - workers live inside run
+        return await self._offset(self._consumer().beginning_offsets, tp)
+
+    async def end(self, tp: TopicPartition) -> int:
+        """The offset after the partition's last record."""
+        return await self._offset(self._consumer().end_offsets, tp)
+
+    async def _offset(self, ask: Callable[[list[TopicPartition]], Awaitable[Any]], tp: TopicPartition) -> int:
         try:
-            return int((await self._kafka.beginning_offsets([tp]))[tp])
+            return int((await ask([tp]))[tp])
         except KafkaError as error:
-            raise OSError(str(error)) from error
+            raise OSError(f"kafka: {error}") from error
+
+    def _consumer(self) -> GroupConsumer:
+        assert self._kafka is not None  # noqa: S101 - workers live inside run
+        return self._kafka
 
     def start_at(self, tp: TopicPartition, offset: int) -> None:
         """Deliver from this offset on."""
-        assert self._kafka is not None  # noqa: S101 - workers live inside run
-        if tp in self._kafka.assignment():
-            self._kafka.seek(tp, offset)
-            self._kafka.resume(tp)
+        if tp in self._consumer().assignment():
+            self._consumer().seek(tp, offset)
+            self._consumer().resume(tp)
 
     def pause(self, tp: TopicPartition) -> None:
         """Stop fetching."""
-        if self._kafka is not None and tp in self._kafka.assignment():
-            self._kafka.pause(tp)
+        if tp in self._consumer().assignment():
+            self._consumer().pause(tp)
 
     def resume(self, tp: TopicPartition) -> None:
         """Fetch again."""
-        if self._kafka is not None and tp in self._kafka.assignment():
-            self._kafka.resume(tp)
+        if tp in self._consumer().assignment():
+            self._consumer().resume(tp)

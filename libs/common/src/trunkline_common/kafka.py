@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
-from types import MappingProxyType
+from dataclasses import dataclass, field
 
 import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
@@ -30,7 +29,6 @@ __all__ = [
 ]
 
 GroupConsumer = AIOKafkaConsumer
-NO_HEADERS: Mapping[str, bytes] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +52,7 @@ class Outgoing:
     topic: str
     key: bytes | None
     value: bytes | None
-    headers: Mapping[str, bytes] = NO_HEADERS
+    headers: Mapping[str, bytes] = field(default_factory=dict)
 
 
 def partition_for(key: bytes, partitions: int) -> int:

@@ -31,6 +31,8 @@ class Batch:
     records: Sequence[Record]
     requests: Sequence[Request]
     now: datetime
+    #: Everything that was in the partition when it was claimed is read by the end of this batch: timers may fire.
+    caught_up: bool = True
 
 
 @dataclass(slots=True)
@@ -64,6 +66,9 @@ class Processor:
 
     def committed(self) -> None:
         """The last processed batch is durable: whoever watches may be told."""
+
+    async def close(self) -> None:
+        """The partition is lost or the state is about to be loaded anew: end what was started in load."""
 
 
 def decode(records: Iterable[Record], parse: Callable[[Record], T]) -> tuple[list[tuple[Record, T]], list[Rejected]]:

@@ -1,4 +1,4 @@
-"""gRPC: the server with its checks in their order, the client channel. The only module that imports grpc."""
+"""gRPC: the server with its checks in their order, the client channel. With rpc_errors the home of grpc."""
 
 from __future__ import annotations
 
@@ -13,9 +13,8 @@ from typing import Any
 
 import grpc
 import structlog
-from google.protobuf import any_pb2, descriptor, duration_pb2
+from google.protobuf import descriptor
 from google.protobuf.message import Message
-from google.rpc import error_details_pb2, status_pb2
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from grpc_status import rpc_status
@@ -23,15 +22,14 @@ from opentelemetry.trace import SpanKind
 
 from trunkline_common import telemetry
 from trunkline_common.auth import Authenticator, Caller, Role, caller, set_caller
-from trunkline_common.errors import Refused, Violation, invalid_request, unavailable
-from trunkline_common.postgres import OUTAGES
+from trunkline_common.errors import Refused, Violation, invalid_request
+from trunkline_common.rpc_errors import to_refused, to_status
 
 log = structlog.get_logger(__name__)
 
 UNARY_CAP_SECONDS = 30.0
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 OPEN_SERVICES = ("grpc.health.v1.Health", "grpc.reflection.v1alpha.ServerReflection")
-DOMAIN = "trunkline"
 FORWARDED = "trunkline-forwarded"
 OPTIONS = [
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
@@ -57,7 +55,6 @@ RETRY_POLICY = {
 
 Context = grpc.aio.ServicerContext[Any, Any]
 Channel = grpc.aio.Channel
-RpcError = grpc.aio.AioRpcError
 Handler = Callable[[Any, Any], Any]
 
 
@@ -86,7 +83,7 @@ class Service:
 
 @asynccontextmanager
 async def serve(listen: str, auth: Authenticator, services: Sequence[Service]) -> AsyncIterator[Server]:
-    """A started server; NOT_SERVING until `ready()`. On leaving it drains: not serving, then 5 s for calls in flight."""
+    """A started server, NOT_SERVING until told otherwise. Leaving drains it: 5 s for the calls in hand."""
     policies = {f"/{s.descriptor.full_name}/{m}": a for s in services for m, a in s.policy.items()}
     server = grpc.aio.server(interceptors=[_Checks(auth, policies)], options=OPTIONS, maximum_concurrent_rpcs=1000)
     checks = health.aio.HealthServicer()
@@ -227,7 +224,7 @@ async def _observed(method: str, context: Context) -> AsyncIterator[None]:
     with telemetry.server_span(method.lstrip("/"), parent, SpanKind.SERVER, {"rpc.system.name": "grpc"}) as span:
         try:
             yield
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - every failure of a call becomes a status; none is dropped
             refused = to_refused(error, method)
             span.set_attribute("rpc.status_code", refused.code)
             await _abort(context, refused)
@@ -235,71 +232,9 @@ async def _observed(method: str, context: Context) -> AsyncIterator[None]:
             telemetry.observe("rpc.server.call.duration", time.perf_counter() - began, method=method)
 
 
-def to_refused(error: Exception, method: str) -> Refused:
-    """The error a caller sees for an exception: its own, an outage, a passed deadline, or INTERNAL with a log line."""
-    if isinstance(error, Refused):
-        return error
-    if isinstance(error, RpcError):
-        return from_rpc(error)
-    if isinstance(error, TimeoutError):
-        return Refused("DEADLINE_EXCEEDED", "DEPENDENCY_UNAVAILABLE", "the deadline passed; retry with the same request_id",
-                       metadata={"dependency": "time"})  # fmt: skip
-    if isinstance(error, OUTAGES):
-        log.warning("postgresql does not answer", method=method, error=repr(error))
-        return unavailable("postgresql")
-    log.exception("a call failed", method=method)
-    return Refused("INTERNAL", "INTERNAL", "an internal error; the trace holds the details")
-
-
 async def _abort(context: Context, refused: Refused) -> None:
     status = rpc_status.to_status(to_status(refused))
     await context.abort(status.code, status.details, status.trailing_metadata)
-
-
-def to_status(refused: Refused) -> status_pb2.Status:
-    """A google.rpc.Status with ErrorInfo always, BadRequest and RetryInfo where they apply."""
-    code: int = getattr(grpc.StatusCode, refused.code).value[0]
-    details: list[Message] = [
-        error_details_pb2.ErrorInfo(reason=refused.reason, domain=DOMAIN, metadata=refused.metadata)
-    ]
-    if refused.violations:
-        fields = [
-            error_details_pb2.BadRequest.FieldViolation(field=v.field, description=v.description)
-            for v in refused.violations
-        ]
-        details.append(error_details_pb2.BadRequest(field_violations=fields))
-    if refused.retry_after is not None:
-        delay = duration_pb2.Duration()
-        delay.FromMilliseconds(int(refused.retry_after * 1000))
-        details.append(error_details_pb2.RetryInfo(retry_delay=delay))
-    return status_pb2.Status(code=code, message=refused.message, details=[_any(d) for d in details])
-
-
-def _any(message: Message) -> any_pb2.Any:
-    packed = any_pb2.Any()
-    packed.Pack(message)
-    return packed
-
-
-def from_rpc(error: RpcError) -> Refused:
-    """The error another service of ours gave, to be passed on as it is."""
-    refused = Refused(error.code().name, "DEPENDENCY_UNAVAILABLE", error.details() or "")
-    status = rpc_status.from_call(error)
-    for detail in status.details if status else ():
-        _read_detail(refused, detail)
-    if error.code() is grpc.StatusCode.UNAVAILABLE and refused.retry_after is None:
-        refused.retry_after = 1.0
-    return refused
-
-
-def _read_detail(refused: Refused, detail: any_pb2.Any) -> None:
-    info, bad, retry = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest(), error_details_pb2.RetryInfo()
-    if detail.Unpack(info):
-        refused.reason, refused.metadata = info.reason, dict(info.metadata)
-    elif detail.Unpack(bad):
-        refused.violations = tuple(Violation(v.field, v.description) for v in bad.field_violations)
-    elif detail.Unpack(retry):
-        refused.retry_after = retry.retry_delay.ToMilliseconds() / 1000
 
 
 def channel(target: str) -> Channel:

@@ -1,4 +1,4 @@
-"""Every version of every tenant's configuration, from the compacted topic trunkline.config.v1 (key "tenant/version")."""
+"""Every version of every tenant's configuration, from the compacted topic trunkline.config.v1 (key tenant/version)."""
 
 from __future__ import annotations
 

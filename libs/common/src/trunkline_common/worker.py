@@ -21,6 +21,7 @@ from trunkline_common.errors import Busy, Fenced, PoisonFlood, unavailable
 from trunkline_common.faultpoints import crash_point, sabotaged
 from trunkline_common.kafka import KafkaError, Outgoing, Producer, Record, TopicPartition
 from trunkline_common.partitions import Claim
+from trunkline_common.poison import Poison
 from trunkline_common.postgres import OUTAGES, Pool, transaction
 from trunkline_common.processor import Batch, Effects, Processor, Request
 
@@ -29,7 +30,8 @@ log = structlog.get_logger(__name__)
 MAX_RECORDS = 2000
 MAX_REQUESTS = 500
 HIGH_WATER, LOW_WATER = 4000, 2000  # records queued for a partition before its fetching pauses, and resumes
-POISON_ROW, POISON_SHARE, POISON_EVIDENCE = 50, 0.01, 50
+#: The batch is begun again after these.
+AGAIN: tuple[type[BaseException], ...] = (*OUTAGES, Busy)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,8 @@ class Context:
     producer: Producer
     make: Callable[[int], Processor]
     clock: Clock
+    #: Stop a partition whose records are invalid in numbers. Off where strangers write the topic.
+    poison_limit: bool = True
 
 
 class Source(Protocol):
@@ -50,6 +54,9 @@ class Source(Protocol):
 
     async def begin(self, tp: TopicPartition) -> int:
         """The partition's first offset."""
+
+    async def end(self, tp: TopicPartition) -> int:
+        """The offset after the partition's last record."""
 
     def start_at(self, tp: TopicPartition, offset: int) -> None:
         """Deliver from this offset on."""
@@ -59,25 +66,6 @@ class Source(Protocol):
 
     def resume(self, tp: TopicPartition) -> None:
         """Fetch again."""
-
-
-class Poison:
-    """Tells single defects from a flood: 50 in a row, or above 1 % of what this owner has seen."""
-
-    def __init__(self) -> None:
-        self.seen = self.invalid = self.in_a_row = 0
-
-    def check(self, tp: TopicPartition, records: Sequence[Record], rejected: Sequence[Rejected]) -> None:
-        """Raise PoisonFlood before such a batch is committed."""
-        bad = {r.record.offset for r in rejected}
-        for record in records:
-            self.in_a_row = self.in_a_row + 1 if record.offset in bad else 0
-            if self.in_a_row >= POISON_ROW:
-                raise PoisonFlood(tp.topic, tp.partition, self.in_a_row, self.in_a_row)
-        self.seen += len(records)
-        self.invalid += len(bad)
-        if self.invalid >= POISON_EVIDENCE and self.invalid > POISON_SHARE * self.seen:
-            raise PoisonFlood(tp.topic, tp.partition, self.invalid, self.seen)
 
 
 class Worker:
@@ -90,8 +78,9 @@ class Worker:
         self._wake = asyncio.Event()
         self._paused = self._stopping = False
         self.claimed = asyncio.Event()
-        self.position = 0
+        self.position = self._end_at_claim = 0
         self._poison = Poison()
+        self._processor = Processor()
         self._in_flight: list[tuple[Request, asyncio.Future[Any]]] = []
 
     # -- from the consumer's loop and the gRPC handlers
@@ -151,15 +140,16 @@ class Worker:
         relay = outbox.Relay(self._context.pool, self._context.producer, own.group, own.partition)
         relaying = asyncio.create_task(relay.run())
         try:
-            processor = await self._patiently(lambda: self._loaded(own))
+            self._processor = await self._patiently(lambda: self._loaded(own))
             self._source.start_at(self.tp, self.position)
             self.claimed.set()
-            while (batch := await self._next_batch(processor)) is not None:
-                processor = await self._handle(own, processor, batch, relay)
+            while (batch := await self._next_batch(self._processor)) is not None:
+                await self._handle(own, self._processor, batch, relay)
                 if relaying.done():
                     relaying.result()
             await self._finish(own, relay)
         finally:
+            await self._processor.close()
             relaying.cancel()
             with suppress(asyncio.CancelledError):
                 await relaying
@@ -173,7 +163,7 @@ class Worker:
             await partitions.release(self._context.pool, own)
 
     async def _claim(self) -> Claim:
-        first = await self._source.begin(self.tp)
+        first, self._end_at_claim = await self._source.begin(self.tp), await self._source.end(self.tp)
         async with transaction(self._context.pool) as tx:
             own, self.position = await partitions.claim(
                 tx, self._context.group, self.tp.topic, self.tp.partition, self._context.owner, first
@@ -204,6 +194,8 @@ class Worker:
         while not self._stopping:
             self._wake.clear()
             now, due = self._context.clock(), processor.next_due()
+            if self.position < self._end_at_claim:
+                due = None  # what is due may have been answered by a record still to be read (sla 12.4)
             if self._records or self._requests or (due is not None and due <= now):
                 return self._take_batch(now)
             with suppress(TimeoutError):
@@ -217,22 +209,25 @@ class Worker:
             self._paused = False
             self._source.resume(self.tp)
         self._in_flight = self._take_requests(MAX_REQUESTS)
-        return Batch(records, [request for request, _ in self._in_flight], now)
+        requests = [request for request, _ in self._in_flight]
+        batch = Batch(records, requests, now)
+        return replace(batch, caught_up=_end(batch, self.position) >= self._end_at_claim)
 
     def _take_requests(self, most: int) -> list[tuple[Request, asyncio.Future[Any]]]:
         taken = [self._requests.popleft() for _ in range(min(len(self._requests), most))]
         return [(request, future) for request, future in taken if not future.done()]
 
-    async def _handle(self, own: Claim, processor: Processor, batch: Batch, relay: outbox.Relay) -> Processor:
-        """Commit the batch and answer; after an outage give the records back and return a freshly loaded processor."""
+    async def _handle(self, own: Claim, processor: Processor, batch: Batch, relay: outbox.Relay) -> None:
+        """Commit the batch and answer; after an outage give the records back and load the state anew."""
         began = time.perf_counter()
         spans, batch = self._traced(batch)
         try:
             with telemetry.ended(spans):
                 await processor.prepare(batch)
                 effects = await self._transact(own, processor, batch)
-        except (*OUTAGES, Busy) as error:
-            return await self._recover(own, batch, error)
+        except AGAIN as error:
+            await self._recover(own, batch, error)
+            return
         except BaseException:
             self._answer([unavailable("owner")] * len(batch.requests))
             raise
@@ -243,7 +238,6 @@ class Worker:
         if effects.messages or effects.rejected:
             relay.wake()
         telemetry.observe("messaging.process.duration", time.perf_counter() - began, group=own.group)
-        return processor
 
     async def _transact(self, own: Claim, processor: Processor, batch: Batch) -> Effects:
         start, end = self.position, _end(batch, self.position)
@@ -254,7 +248,8 @@ class Worker:
         async with transaction(self._context.pool) as tx:
             await partitions.fence(tx, own, start, end)
             effects = await processor.process(tx, batch)
-            self._poison.check(self.tp, batch.records, effects.rejected)
+            if self._context.poison_limit:
+                self._poison.check(self.tp, batch.records, effects.rejected)
             await outbox.write(tx, own.group, own.partition, [*effects.messages, *self._dead(effects.rejected)])
             crash_point("batch.before_commit")
         return effects
@@ -266,7 +261,7 @@ class Worker:
         telemetry.count("trunkline.dlq.messages", len(rejected), group=self._context.group)
         return [dead_letter(r, self._context.dlq_topic, self._context.group) for r in rejected]
 
-    async def _recover(self, own: Claim, batch: Batch, error: BaseException) -> Processor:
+    async def _recover(self, own: Claim, batch: Batch, error: BaseException) -> None:
         """Nobody knows whether the COMMIT went through: read the position again, keep what is left, load anew."""
         telemetry.count("trunkline.batch.retries", 1, group=own.group)
         log.warning("batch kept, trying again", group=own.group, part=own.partition, error=repr(error))
@@ -276,8 +271,8 @@ class Worker:
         self.position = await self._patiently(lambda: partitions.position(self._context.pool, own))
         while self._records and self._records[0].offset < self.position:
             self._records.popleft()
-        processor: Processor = await self._patiently(lambda: self._loaded(own))
-        return processor
+        await self._processor.close()
+        self._processor = await self._patiently(lambda: self._loaded(own))
 
     def _answer(self, answers: Sequence[Any]) -> None:
         for (_, future), answer in zip(self._in_flight, answers, strict=True):
