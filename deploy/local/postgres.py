@@ -15,7 +15,7 @@ import asyncpg
 import psutil
 
 from deploy.local.ports import free_port
-from deploy.local.process import POLL_S, NotReady, Process, ProcessDied, until
+from deploy.local.process import POLL_S, NotReady, Process, until
 
 USER = "trunkline"
 DATABASE = "postgres"
@@ -105,9 +105,7 @@ class Postgres:
 
     async def _create(self) -> None:
         self._prepare_folder()
-        self._initdb.start()
-        if await self._initdb.wait(READY_S) != 0:
-            raise ProcessDied("initdb", self._initdb.returncode, self._initdb.tail())
+        await self._initdb.run(READY_S)
 
     def _prepare_folder(self) -> None:
         shutil.rmtree(self._data, ignore_errors=True)

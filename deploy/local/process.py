@@ -9,14 +9,15 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import psutil
 
 LAUNCH = Path(__file__).with_name("launch.py")
 POLL_S = 0.01
+KILLED_S = 5.0
 TAIL_LINES = 25
 
 
@@ -39,11 +40,21 @@ def describe(returncode: int | None) -> str:
 
 
 async def until(condition: Callable[[], bool], seconds: float) -> bool:
-    """Whether it came true within that time. The system tells only parents, and only in ways bound to one event loop."""
+    """Whether it came true within that time."""
     deadline = time.monotonic() + seconds
-    while not (met := condition()) and time.monotonic() < deadline:
+    while not (met := condition()) and time.monotonic() < deadline:  # noqa: ASYNC110 - nobody sets an event for these
         await asyncio.sleep(POLL_S)
     return met
+
+
+async def together(*work: Coroutine[Any, Any, object]) -> None:
+    """All at once; the first error cancels the others and is raised as itself."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            for part in work:
+                group.create_task(part)
+    except ExceptionGroup as errors:
+        raise errors.exceptions[0] from None
 
 
 class Process:
@@ -130,7 +141,16 @@ class Process:
         self.send(first)
         if await self.wait(seconds) is None:
             self.send(signal.SIGKILL)
-            await self.wait(seconds)
+            await self.wait(KILLED_S)
+
+    async def run(self, seconds: float) -> None:
+        """To its end, which has to be a good one and within that time."""
+        self.start()
+        try:
+            if await self.wait(seconds) != 0:
+                raise ProcessDied(self.name, self.returncode, self.tail())
+        finally:
+            await self.stop(0)
 
     def tail(self, lines: int = TAIL_LINES) -> str:
         if not self.log.exists():

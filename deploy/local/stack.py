@@ -1,16 +1,14 @@
 """Kafka and PostgreSQL for this machine, real ones, with our topics in them."""
 
-import asyncio
 import fcntl
 import os
 import sys
 from pathlib import Path
-from types import TracebackType
 from typing import IO, Self
 
 from deploy.local.kafka import Kafka
 from deploy.local.postgres import Postgres
-from deploy.local.process import Process, ProcessDied
+from deploy.local.process import Process, together
 
 DEFAULT_FOLDER = Path(".run")
 TOPICS_S = 60.0
@@ -65,20 +63,18 @@ class Stack:
             raise
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self._stop()
 
     async def _start(self) -> None:
         parts = [part for part in (self._kafka, self._postgres) if part]
-        await asyncio.gather(*(part.start() for part in parts))
+        await together(*(part.start() for part in parts))
         if self._topics:
             await self._apply_topics()
 
     async def _stop(self) -> None:
         parts = [part for part in (self._kafka, self._postgres) if part]
-        await asyncio.gather(*(part.stop() for part in parts))
+        await together(*(part.stop() for part in parts))
         if self._lock:
             self._lock.close()
 
@@ -88,12 +84,10 @@ class Stack:
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
+            self._lock.close()
             raise AlreadyRunning(self.folder) from None
 
     async def _apply_topics(self) -> None:
         command = [sys.executable, "-m", "trunkline_common.topics", "apply"]
         env = {**os.environ, "KAFKA_BOOTSTRAP_SERVERS": self.bootstrap}
-        apply = Process("topics", self.folder, command, env)
-        apply.start()
-        if await apply.wait(TOPICS_S) != 0:
-            raise ProcessDied("topics apply", apply.returncode, apply.tail())
+        await Process("topics", self.folder, command, env).run(TOPICS_S)

@@ -251,11 +251,15 @@ class CompactedTable:
     async def run(self) -> None:
         """Follow the topic until cancelled; `loaded` is set when everything that was there at the start is read."""
         consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._bootstrap, enable_auto_commit=False, auto_offset_reset="earliest"
+            self._topic,  # without a group: all partitions, assigned by the consumer itself
+            bootstrap_servers=self._bootstrap,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
         )
         await _retry_start(consumer.start, self._bootstrap)
         try:
-            partitions = await self._assign(consumer)
+            partitions = sorted(consumer.assignment())
+            await consumer.seek_to_beginning(*partitions)
             ends = await consumer.end_offsets(partitions)
             waiting = {tp for tp in partitions if ends[tp] > 0}
             while True:
@@ -268,13 +272,3 @@ class CompactedTable:
         finally:
             with suppress(KafkaError, OSError):
                 await consumer.stop()
-
-    async def _assign(self, consumer: AIOKafkaConsumer) -> list[TopicPartition]:
-        found = consumer.partitions_for_topic(self._topic)
-        while not found:
-            await consumer.topics()
-            found = consumer.partitions_for_topic(self._topic)
-        partitions = [TopicPartition(self._topic, p) for p in sorted(found)]
-        consumer.assign(partitions)
-        await consumer.seek_to_beginning(*partitions)
-        return partitions

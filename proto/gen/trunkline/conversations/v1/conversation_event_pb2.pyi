@@ -3,9 +3,11 @@
 isort:skip_file
 """
 
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from trunkline.common.v1 import common_pb2 as _common_pb2
 from trunkline.inbound.v1 import inbound_event_pb2 as _inbound_event_pb2
@@ -286,16 +288,25 @@ class MessageReceived(_message.Message):
     PROVIDER_MESSAGE_ID_FIELD_NUMBER: _builtins.int
     PROVIDER_TIME_FIELD_NUMBER: _builtins.int
     AUTOMATIC_FIELD_NUMBER: _builtins.int
+    REPLY_ADDRESS_FIELD_NUMBER: _builtins.int
+    REFERENCES_FIELD_NUMBER: _builtins.int
     message_id: _builtins.str
     """The inbound event's id."""
     provider_message_id: _builtins.str
     automatic: _builtins.bool
+    """Written by a machine: an auto-reply, a bounce."""
+    reply_address: _builtins.str
+    """The address to answer to, where it is not the contact's own (Reply-To)."""
     @_builtins.property
     def contact(self) -> _common_pb2.Contact: ...
     @_builtins.property
     def content(self) -> _common_pb2.Content: ...
     @_builtins.property
     def provider_time(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def references(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """E-mail only: the References chain to continue, oldest first."""
+
     def __init__(
         self,
         *,
@@ -305,10 +316,12 @@ class MessageReceived(_message.Message):
         provider_message_id: _builtins.str = ...,
         provider_time: _timestamp_pb2.Timestamp | None = ...,
         automatic: _builtins.bool = ...,
+        reply_address: _builtins.str = ...,
+        references: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["contact", b"contact", "content", b"content", "provider_time", b"provider_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["automatic", b"automatic", "contact", b"contact", "content", b"content", "message_id", b"message_id", "provider_message_id", b"provider_message_id", "provider_time", b"provider_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["automatic", b"automatic", "contact", b"contact", "content", b"content", "message_id", b"message_id", "provider_message_id", b"provider_message_id", "provider_time", b"provider_time", "references", b"references", "reply_address", b"reply_address"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -23,24 +23,32 @@ _sym_db = _symbol_database.Default()
 
 
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
-from trunkline.config.v1 import config_pb2 as trunkline_dot_config_dot_v1_dot_config__pb2
+from trunkline.common.v1 import common_pb2 as trunkline_dot_common_dot_v1_dot_common__pb2
 from trunkline.conversations.v1 import conversation_event_pb2 as trunkline_dot_conversations_dot_v1_dot_conversation__event__pb2
 from trunkline.router.v1 import router_service_pb2 as trunkline_dot_router_dot_v1_dot_router__service__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$trunkline/router/v1/pool_event.proto\x12\x13trunkline.router.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a trunkline/config/v1/config.proto\x1a\x33trunkline/conversations/v1/conversation_event.proto\x1a(trunkline/router/v1/router_service.proto\"\xfe\x02\n\tPoolEvent\x12\x10\n\x08pool_seq\x18\x01 \x01(\x03\x12/\n\x0boccurred_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x45\n\x0c\x63onversation\x18\n \x01(\x0b\x32-.trunkline.conversations.v1.ConversationEventH\x00\x12>\n\x0fpool_configured\x18\x0b \x01(\x0b\x32#.trunkline.router.v1.PoolConfiguredH\x00\x12K\n\x16\x61gent_presence_changed\x18\x0c \x01(\x0b\x32).trunkline.router.v1.AgentPresenceChangedH\x00\x12O\n\x18\x61gent_stopped_responding\x18\r \x01(\x0b\x32+.trunkline.router.v1.AgentStoppedRespondingH\x00\x42\t\n\x07payload\"C\n\x0ePoolConfigured\x12\x31\n\x06\x63onfig\x18\x01 \x01(\x0b\x32!.trunkline.config.v1.TenantConfig\"Y\n\x14\x41gentPresenceChanged\x12\x10\n\x08\x61gent_id\x18\x01 \x01(\t\x12/\n\x08presence\x18\x02 \x01(\x0e\x32\x1d.trunkline.router.v1.Presence\"*\n\x16\x41gentStoppedResponding\x12\x10\n\x08\x61gent_id\x18\x01 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$trunkline/router/v1/pool_event.proto\x12\x13trunkline.router.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a trunkline/common/v1/common.proto\x1a\x33trunkline/conversations/v1/conversation_event.proto\x1a(trunkline/router/v1/router_service.proto\"\xd0\x03\n\tPoolEvent\x12\x10\n\x08pool_seq\x18\x01 \x01(\x03\x12/\n\x0boccurred_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05\x63\x61use\x18\x03 \x01(\t\x12)\n\x05\x61\x63tor\x18\x04 \x01(\x0b\x32\x1a.trunkline.common.v1.Actor\x12\x16\n\x0e\x63onfig_version\x18\x05 \x01(\x03\x12\x45\n\x0c\x63onversation\x18\n \x01(\x0b\x32-.trunkline.conversations.v1.ConversationEventH\x00\x12>\n\x0fpool_configured\x18\x0b \x01(\x0b\x32#.trunkline.router.v1.PoolConfiguredH\x00\x12K\n\x16\x61gent_presence_changed\x18\x0c \x01(\x0b\x32).trunkline.router.v1.AgentPresenceChangedH\x00\x12O\n\x18\x61gent_stopped_responding\x18\r \x01(\x0b\x32+.trunkline.router.v1.AgentStoppedRespondingH\x00\x42\t\n\x07payload\"\xf5\x01\n\x0ePoolConfigured\x12\x0f\n\x07version\x18\x01 \x01(\x03\x12,\n\x05teams\x18\x02 \x03(\x0b\x32\x1d.trunkline.router.v1.PoolTeam\x12.\n\x06\x61gents\x18\x03 \x03(\x0b\x32\x1e.trunkline.router.v1.PoolAgent\x12\x43\n\x08\x61\x63\x63ounts\x18\x04 \x03(\x0b\x32\x31.trunkline.router.v1.PoolConfigured.AccountsEntry\x1a/\n\rAccountsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"/\n\x08PoolTeam\x12\n\n\x02id\x18\x01 \x01(\t\x12\x17\n\x0foffer_timeout_s\x18\x02 \x01(\x05\"F\n\tPoolAgent\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\r\n\x05teams\x18\x03 \x03(\t\x12\x10\n\x08\x63\x61pacity\x18\x04 \x01(\x05\"Y\n\x14\x41gentPresenceChanged\x12\x10\n\x08\x61gent_id\x18\x01 \x01(\t\x12/\n\x08presence\x18\x02 \x01(\x0e\x32\x1d.trunkline.router.v1.Presence\"*\n\x16\x41gentStoppedResponding\x12\x10\n\x08\x61gent_id\x18\x01 \x01(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'trunkline.router.v1.pool_event_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_POOLCONFIGURED_ACCOUNTSENTRY']._loaded_options = None
+  _globals['_POOLCONFIGURED_ACCOUNTSENTRY']._serialized_options = b'8\001'
   _globals['_POOLEVENT']._serialized_start=224
-  _globals['_POOLEVENT']._serialized_end=606
-  _globals['_POOLCONFIGURED']._serialized_start=608
-  _globals['_POOLCONFIGURED']._serialized_end=675
-  _globals['_AGENTPRESENCECHANGED']._serialized_start=677
-  _globals['_AGENTPRESENCECHANGED']._serialized_end=766
-  _globals['_AGENTSTOPPEDRESPONDING']._serialized_start=768
-  _globals['_AGENTSTOPPEDRESPONDING']._serialized_end=810
+  _globals['_POOLEVENT']._serialized_end=688
+  _globals['_POOLCONFIGURED']._serialized_start=691
+  _globals['_POOLCONFIGURED']._serialized_end=936
+  _globals['_POOLCONFIGURED_ACCOUNTSENTRY']._serialized_start=889
+  _globals['_POOLCONFIGURED_ACCOUNTSENTRY']._serialized_end=936
+  _globals['_POOLTEAM']._serialized_start=938
+  _globals['_POOLTEAM']._serialized_end=985
+  _globals['_POOLAGENT']._serialized_start=987
+  _globals['_POOLAGENT']._serialized_end=1057
+  _globals['_AGENTPRESENCECHANGED']._serialized_start=1059
+  _globals['_AGENTPRESENCECHANGED']._serialized_end=1148
+  _globals['_AGENTSTOPPEDRESPONDING']._serialized_start=1150
+  _globals['_AGENTSTOPPEDRESPONDING']._serialized_end=1192
 # @@protoc_insertion_point(module_scope)

@@ -3,10 +3,12 @@
 isort:skip_file
 """
 
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
-from trunkline.config.v1 import config_pb2 as _config_pb2
+from google.protobuf.internal import containers as _containers
+from trunkline.common.v1 import common_pb2 as _common_pb2
 from trunkline.conversations.v1 import conversation_event_pb2 as _conversation_event_pb2
 from trunkline.router.v1 import router_service_pb2 as _router_service_pb2
 import builtins as _builtins
@@ -28,15 +30,24 @@ class PoolEvent(_message.Message):
 
     POOL_SEQ_FIELD_NUMBER: _builtins.int
     OCCURRED_AT_FIELD_NUMBER: _builtins.int
+    CAUSE_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    CONFIG_VERSION_FIELD_NUMBER: _builtins.int
     CONVERSATION_FIELD_NUMBER: _builtins.int
     POOL_CONFIGURED_FIELD_NUMBER: _builtins.int
     AGENT_PRESENCE_CHANGED_FIELD_NUMBER: _builtins.int
     AGENT_STOPPED_RESPONDING_FIELD_NUMBER: _builtins.int
     pool_seq: _builtins.int
+    cause: _builtins.str
+    config_version: _builtins.int
     @_builtins.property
     def occurred_at(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
-    def conversation(self) -> _conversation_event_pb2.ConversationEvent: ...
+    def actor(self) -> _common_pb2.Actor: ...
+    @_builtins.property
+    def conversation(self) -> _conversation_event_pb2.ConversationEvent:
+        """Its own event_id, seq and cause; the fields above repeat what orders the pool."""
+
     @_builtins.property
     def pool_configured(self) -> Global___PoolConfigured: ...
     @_builtins.property
@@ -48,14 +59,17 @@ class PoolEvent(_message.Message):
         *,
         pool_seq: _builtins.int = ...,
         occurred_at: _timestamp_pb2.Timestamp | None = ...,
+        cause: _builtins.str = ...,
+        actor: _common_pb2.Actor | None = ...,
+        config_version: _builtins.int = ...,
         conversation: _conversation_event_pb2.ConversationEvent | None = ...,
         pool_configured: Global___PoolConfigured | None = ...,
         agent_presence_changed: Global___AgentPresenceChanged | None = ...,
         agent_stopped_responding: Global___AgentStoppedResponding | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["agent_presence_changed", b"agent_presence_changed", "agent_stopped_responding", b"agent_stopped_responding", "conversation", b"conversation", "occurred_at", b"occurred_at", "payload", b"payload", "pool_configured", b"pool_configured"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "agent_presence_changed", b"agent_presence_changed", "agent_stopped_responding", b"agent_stopped_responding", "conversation", b"conversation", "occurred_at", b"occurred_at", "payload", b"payload", "pool_configured", b"pool_configured"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_presence_changed", b"agent_presence_changed", "agent_stopped_responding", b"agent_stopped_responding", "conversation", b"conversation", "occurred_at", b"occurred_at", "payload", b"payload", "pool_configured", b"pool_configured", "pool_seq", b"pool_seq"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "agent_presence_changed", b"agent_presence_changed", "agent_stopped_responding", b"agent_stopped_responding", "cause", b"cause", "config_version", b"config_version", "conversation", b"conversation", "occurred_at", b"occurred_at", "payload", b"payload", "pool_configured", b"pool_configured", "pool_seq", b"pool_seq"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_payload: _TypeAlias = _typing.Literal["conversation", "pool_configured", "agent_presence_changed", "agent_stopped_responding"]  # noqa: Y015
     _WhichOneofArgType_payload: _TypeAlias = _typing.Literal["payload", b"payload"]  # noqa: Y015
@@ -65,25 +79,109 @@ Global___PoolEvent: _TypeAlias = PoolEvent  # noqa: Y015
 
 @_typing.final
 class PoolConfigured(_message.Message):
-    """A version of the tenant's configuration came into force in this pool."""
+    """A version of the tenant's configuration came into force in this pool: the part of it that concerns the pool."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    CONFIG_FIELD_NUMBER: _builtins.int
+    @_typing.final
+    class AccountsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    VERSION_FIELD_NUMBER: _builtins.int
+    TEAMS_FIELD_NUMBER: _builtins.int
+    AGENTS_FIELD_NUMBER: _builtins.int
+    ACCOUNTS_FIELD_NUMBER: _builtins.int
+    version: _builtins.int
     @_builtins.property
-    def config(self) -> _config_pb2.TenantConfig: ...
+    def teams(self) -> _containers.RepeatedCompositeFieldContainer[Global___PoolTeam]: ...
+    @_builtins.property
+    def agents(self) -> _containers.RepeatedCompositeFieldContainer[Global___PoolAgent]: ...
+    @_builtins.property
+    def accounts(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Team by channel account."""
+
     def __init__(
         self,
         *,
-        config: _config_pb2.TenantConfig | None = ...,
+        version: _builtins.int = ...,
+        teams: _abc.Iterable[Global___PoolTeam] | None = ...,
+        agents: _abc.Iterable[Global___PoolAgent] | None = ...,
+        accounts: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["config", b"config"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["config", b"config"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accounts", b"accounts", "agents", b"agents", "teams", b"teams", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___PoolConfigured: _TypeAlias = PoolConfigured  # noqa: Y015
+
+@_typing.final
+class PoolTeam(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    OFFER_TIMEOUT_S_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    offer_timeout_s: _builtins.int
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        offer_timeout_s: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "offer_timeout_s", b"offer_timeout_s"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PoolTeam: _TypeAlias = PoolTeam  # noqa: Y015
+
+@_typing.final
+class PoolAgent(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    TEAMS_FIELD_NUMBER: _builtins.int
+    CAPACITY_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    name: _builtins.str
+    capacity: _builtins.int
+    @_builtins.property
+    def teams(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        name: _builtins.str = ...,
+        teams: _abc.Iterable[_builtins.str] | None = ...,
+        capacity: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["capacity", b"capacity", "id", b"id", "name", b"name", "teams", b"teams"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PoolAgent: _TypeAlias = PoolAgent  # noqa: Y015
 
 @_typing.final
 class AgentPresenceChanged(_message.Message):

@@ -1,0 +1,330 @@
+"""WhatsApp Cloud API (Meta Graph): signed JSON batches in, Graph messages out.
+
+A user is known by a business-scoped id (BSUID) and perhaps a phone number: the thread follows the BSUID where Meta
+sends one, because the number disappears when its owner takes a user name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Any, get_args
+from urllib.parse import parse_qs, urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from trunkline.config.v1.config_pb2 import ChannelAccount
+from trunkline.inbound.v1.inbound_event_pb2 import InboundEvent
+from trunkline.outbound.v1.outbound_message_pb2 import OutboundMessage
+
+from trunkline_ingest import callbacks
+from trunkline_ingest.channels.adapter import (
+    Adapter,
+    Answer,
+    Arrival,
+    BadSignature,
+    InvalidBody,
+    Raw,
+    secret_of,
+    violations,
+)
+from trunkline_ingest.channels.posting import post
+from trunkline_ingest.channels.sending import SendContext, Sent
+from trunkline_ingest.model import Attachment, Fact, Message, Receipt, Status, Unknown
+
+GRAPH_VERSION = "v21.0"
+MEDIA = ("image", "video", "audio", "voice", "document", "sticker")
+
+
+class _Model(BaseModel):
+    # Meta adds fields without notice; errors must not quote what customers wrote.
+    model_config = ConfigDict(extra="ignore", hide_input_in_errors=True, populate_by_name=True)
+
+
+class Change(_Model):
+    field: str
+    value: dict[str, Any]
+
+
+class Entry(_Model):
+    changes: list[dict[str, Any]]
+
+
+class Webhook(_Model):
+    object: str
+    entry: list[Entry]
+
+
+class Metadata(_Model):
+    phone_number_id: str
+
+
+class Profile(_Model):
+    name: str = ""
+    username: str = ""
+
+
+class Person(_Model):
+    wa_id: str = ""
+    user_id: str = ""
+    profile: Profile = Profile()
+
+
+class Value(_Model):
+    metadata: Metadata
+    contacts: list[dict[str, Any]] = []
+    messages: list[dict[str, Any]] = []
+    statuses: list[dict[str, Any]] = []
+    errors: list[dict[str, Any]] = []
+
+
+class Text(_Model):
+    body: str = ""
+
+
+class Media(_Model):
+    id: str
+    mime_type: str = ""
+    sha256: str = ""
+    filename: str = ""
+    caption: str = ""
+
+
+class Location(_Model):
+    latitude: float
+    longitude: float
+    name: str = ""
+    address: str = ""
+
+
+class Button(_Model):
+    text: str
+
+
+class Choice(_Model):
+    title: str = ""
+    body: str = ""
+
+
+class Interactive(_Model):
+    button_reply: Choice | None = None
+    list_reply: Choice | None = None
+    nfm_reply: Choice | None = None
+
+
+class Incoming(_Model):
+    id: str = Field(min_length=1)
+    type: str
+    sender: str = Field("", alias="from")
+    from_user_id: str = ""
+    group_id: str = ""
+    timestamp: str | int = ""
+    text: Text | None = None
+    image: Media | None = None
+    video: Media | None = None
+    audio: Media | None = None
+    voice: Media | None = None
+    document: Media | None = None
+    sticker: Media | None = None
+    location: Location | None = None
+    button: Button | None = None
+    interactive: Interactive | None = None
+
+
+class Failure(_Model):
+    code: int = 0
+    title: str = ""
+
+
+class Delivery(_Model):
+    id: str = Field(min_length=1)
+    status: str
+    timestamp: str | int = ""
+    biz_opaque_callback_data: str = ""
+    errors: list[Failure] = []
+
+
+def verify(raw: Raw, _account: ChannelAccount, secret: str) -> None:
+    """X-Hub-Signature-256 over the raw bytes."""
+    expected = hmac.new(secret.encode(), raw.body, hashlib.sha256).hexdigest()
+    given = raw.headers.get("x-hub-signature-256", "")
+    if not hmac.compare_digest(f"sha256={expected}".encode(), given.encode("utf-8", "replace")):
+        raise BadSignature
+
+
+def handshake(raw: Raw, secret: str) -> Answer:
+    """Meta asks once, unsigned, whether the address is ours: the challenge goes back if it knows the verify token."""
+    query = {name: found[0] for name, found in parse_qs(urlsplit(raw.target).query).items()}
+    known = hmac.compare_digest(query.get("hub.verify_token", "").encode(), secret.encode())
+    if query.get("hub.mode") != "subscribe" or not known:
+        raise BadSignature
+    return Answer(200, "text/plain", query.get("hub.challenge", ""))
+
+
+def parse(raw: Raw) -> Webhook:
+    """The envelope; what is inside is judged event by event, so that a bad one loses no other."""
+    try:
+        return Webhook.model_validate_json(raw.body)
+    except ValidationError as error:
+        raise InvalidBody(*violations(error)) from None
+
+
+def normalise(payload: Webhook, arrival: Arrival) -> list[Fact]:
+    """Every message and status of every change, in order."""
+    return [fact for entry in payload.entry for change in entry.changes for fact in _change(change, arrival)]
+
+
+def _change(raw: dict[str, Any], arrival: Arrival) -> Iterator[Fact]:
+    try:
+        change = Change.model_validate(raw)
+        value = Value.model_validate(change.value) if change.field == "messages" else None
+    except ValidationError as error:
+        yield _malformed(error, raw)
+        return
+    if value is None:
+        yield _unknown("UNSUPPORTED_EVENT", f"field {change.field}", raw)
+    elif value.metadata.phone_number_id != arrival.account.options.get("phone_number_id", arrival.account.id):
+        yield _unknown("UNKNOWN_ACCOUNT", "phone_number_id is not this account's", raw)
+    else:
+        yield from _facts(value, arrival.tenant)
+
+
+def _facts(value: Value, tenant: str) -> Iterator[Fact]:
+    people = list(_people(value.contacts))
+    yield from (_message(one, people) for one in value.messages)
+    yield from (_status(one, tenant) for one in value.statuses)
+    yield from (_unknown("UNSUPPORTED_EVENT", "errors", one) for one in value.errors)
+
+
+def _people(contacts: Sequence[dict[str, Any]]) -> Iterator[Person]:
+    for one in contacts:
+        with suppress(ValidationError):  # a contact is only a name to show: a message is not lost for it
+            yield Person.model_validate(one)
+
+
+def _message(raw: dict[str, Any], people: Sequence[Person]) -> Fact:
+    try:
+        incoming = Incoming.model_validate(raw)
+    except ValidationError as error:
+        return _malformed(error, raw)
+    content = _content(incoming)
+    if content is None:
+        return _unknown("UNSUPPORTED_EVENT", f"message type {incoming.type}", raw)
+    user = incoming.from_user_id or incoming.sender
+    if not user:
+        return _unknown("NO_SENDER", "neither from nor from_user_id", raw)
+    text, attachments = content
+    return Message(
+        provider_message_id=incoming.id,
+        thread_key=incoming.group_id or user,
+        address=incoming.sender or user,
+        display_name=_name(incoming, people),
+        text=text,
+        attachments=attachments,
+        provider_time=_time(incoming.timestamp),
+    )
+
+
+def _content(incoming: Incoming) -> tuple[str, tuple[Attachment, ...]] | None:
+    """Text and files; None for what is not a message (an edit, a reaction) or not known."""
+    kind = incoming.type
+    if kind in MEDIA:
+        return _media(getattr(incoming, kind))
+    if kind == "text" and incoming.text:
+        return incoming.text.body, ()
+    if kind == "button" and incoming.button:
+        return incoming.button.text, ()
+    if kind == "interactive" and incoming.interactive:
+        return _reply(incoming.interactive)
+    if kind == "location" and incoming.location:
+        return _place(incoming.location)
+    return None
+
+
+def _media(media: Media | None) -> tuple[str, tuple[Attachment, ...]] | None:
+    if media is None:
+        return None
+    return media.caption, (Attachment(media.id, media.mime_type, media.filename, sha256=media.sha256),)
+
+
+def _reply(interactive: Interactive) -> tuple[str, tuple[Attachment, ...]] | None:
+    chosen = interactive.button_reply or interactive.list_reply or interactive.nfm_reply
+    return (chosen.title or chosen.body, ()) if chosen else None
+
+
+def _place(location: Location) -> tuple[str, tuple[Attachment, ...]]:
+    text = ", ".join(part for part in (location.name, location.address) if part)
+    return text, (Attachment(f"geo:{location.latitude},{location.longitude}", name=location.name),)
+
+
+def _name(incoming: Incoming, people: Sequence[Person]) -> str:
+    mine = {incoming.sender, incoming.from_user_id} - {""}
+    found = next((p.profile for p in people if {p.wa_id, p.user_id} & mine), Profile())
+    return found.name or found.username
+
+
+def _status(raw: dict[str, Any], tenant: str) -> Fact:
+    try:
+        delivery = Delivery.model_validate(raw)
+    except ValidationError as error:
+        return _malformed(error, raw)
+    if delivery.status not in get_args(Status):
+        return _unknown("UNSUPPORTED_EVENT", f"status {delivery.status}", raw)
+    callback = callbacks.from_json(delivery.biz_opaque_callback_data, tenant)
+    if callback is None:
+        return _unknown("NO_CALLBACK", "biz_opaque_callback_data is not ours", raw)
+    failed = next(iter(delivery.errors), None)
+    return Receipt(
+        provider_message_id=delivery.id,
+        status=delivery.status,  # type: ignore[arg-type] # checked against get_args above
+        callback=callback,
+        error=f"{failed.code} {failed.title}".strip() if failed else "",
+        provider_time=_time(delivery.timestamp),
+    )
+
+
+def _unknown(reason: str, detail: str, raw: dict[str, Any]) -> Unknown:
+    return Unknown(reason, detail, json.dumps(raw).encode())
+
+
+def _malformed(error: ValidationError, raw: dict[str, Any]) -> Unknown:
+    fields = ", ".join(sorted({v.field for v in violations(error)}))
+    return _unknown("MALFORMED_EVENT", f"wrong: {fields}", raw)
+
+
+def _time(stamp: str | int) -> datetime | None:
+    try:
+        return datetime.fromtimestamp(int(stamp), UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def accepted(_events: Sequence[InboundEvent]) -> Answer:
+    """Meta reads only the status."""
+    return Answer(200, "text/plain", "EVENT_RECEIVED")
+
+
+async def send(message: OutboundMessage, account: ChannelAccount, context: SendContext) -> Sent:
+    """One text message. A BSUID (it has a dot) goes into `recipient`, a phone number into `to`."""
+    number = account.options.get("phone_number_id", account.id)
+    found = await post(
+        context,
+        f"{context.whatsapp_base_url}/{GRAPH_VERSION}/{number}/messages",
+        headers={"Authorization": f"Bearer {secret_of(account, 'access_token', context)}"},
+        json={
+            "messaging_product": "whatsapp",
+            "recipient_type": "individual",
+            "recipient" if "." in message.to.address else "to": message.to.address,
+            "type": "text",
+            "text": {"preview_url": False, "body": message.content.text},
+            "biz_opaque_callback_data": callbacks.to_json(message),
+        },
+    )
+    ids = [m.get("id", "") for m in found.get("messages", []) if isinstance(m, dict)]
+    return Sent(str(ids[0]) if ids else "")
+
+
+ADAPTER = Adapter("whatsapp", "app_secret", verify, parse, normalise, send, accepted, handshake)

@@ -1,0 +1,47 @@
+"""Delivery's records: an OutboundMessage in, a receipt out."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from google.protobuf.message import DecodeError
+from trunkline.config.v1.config_pb2 import ChannelAccount
+from trunkline.outbound.v1.outbound_message_pb2 import OutboundMessage
+from trunkline_common.errors import InvalidMessage
+from trunkline_common.kafka import Outgoing, Record
+
+from trunkline_ingest import wire
+from trunkline_ingest.channels.adapter import Arrival
+from trunkline_ingest.delivery_store import Finished, New
+from trunkline_ingest.model import Callback, Receipt
+
+NEEDED = ("message_id", "tenant", "conversation_id", "channel", "account", "pool")
+
+
+def parse(record: Record) -> New:
+    """The message in an outbound record. Raises InvalidMessage."""
+    try:
+        message = OutboundMessage.FromString(record.value or b"")
+    except DecodeError:
+        raise InvalidMessage("BAD_PROTOBUF", "not an OutboundMessage") from None
+    missing = [name for name in NEEDED if not getattr(message, name)]
+    if missing:
+        raise InvalidMessage("MISSING_FIELD", f"missing: {', '.join(missing)}")
+    account = f"{message.tenant}/{message.channel}/{message.account}"
+    return New(message.message_id, record.offset, account, message.SerializeToString(), record.traceparent)
+
+
+def receipt(finished: Finished, now: datetime) -> Outgoing:
+    """What became of a message, for the pool that wrote it.
+
+    Its id is made of the provider's message id, so that the provider's own "sent" is the same fact.
+    """
+    message = finished.message
+    fact = Receipt(
+        provider_message_id=finished.provider_message_id or message.message_id,
+        status="failed" if finished.error else "sent",
+        callback=Callback(message.message_id, message.conversation_id, message.pool),
+        error=finished.error,
+    )
+    account = ChannelAccount(id=message.account, channel=message.channel)
+    return wire.record(wire.to_event(fact, Arrival(message.tenant, message.pool, account, now)), finished.traceparent)

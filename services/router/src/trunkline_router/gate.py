@@ -1,0 +1,108 @@
+"""The way to the pool's owner: this process, or one hop to the process that owns its partition."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from trunkline.router.v1.router_service_pb2 import WatchAgentRequest, WatchAgentResponse
+from trunkline.router.v1.router_service_pb2_grpc import RouterServiceStub
+from trunkline_common import partitions, rpc, telemetry
+from trunkline_common.auth import caller
+from trunkline_common.consumer import Consumer
+from trunkline_common.errors import Refused
+from trunkline_common.kafka import partition_for
+from trunkline_common.postgres import Pool
+from trunkline_common.processor import Request
+from trunkline_common.rpc_errors import RpcError
+from trunkline_common.worker import Worker
+
+from trunkline_router.requests import Content
+
+if TYPE_CHECKING:
+    from trunkline.router.v1.router_service_pb2_grpc import RouterServiceAsyncStub
+
+GROUP, TOPIC = "router", "trunkline.inbound.v1"
+KEY = "trunkline-key"  # metadata of a forwarded call: the pool (or tenant) it is for
+
+
+def unowned(key: str) -> Refused:
+    """Nobody owns the partition at this moment."""
+    return Refused(
+        "UNAVAILABLE",
+        "POOL_UNOWNED",
+        f"nobody owns {key} at this moment; retry with the same request_id",
+        metadata={"pool": key},
+        retry_after=1.0,
+    )
+
+
+class Gate:
+    """Hands requests to owners. `consumer` is None in a process that owns nothing."""
+
+    def __init__(self, pool: Pool, consumer: Consumer | None, topic_partitions: int) -> None:
+        self._pool, self._consumer, self._partitions = pool, consumer, topic_partitions
+        self._channels: dict[str, rpc.Channel] = {}
+
+    async def close(self) -> None:
+        """Close the channels to other processes."""
+        for channel in self._channels.values():
+            await channel.close()
+
+    def forwarded_key(self, metadata: Mapping[str, str]) -> str | None:
+        """The key of a call another router process sent here; it must be of the caller's tenant."""
+        key = metadata.get(KEY) if rpc.FORWARDED in metadata else None
+        if key is not None and key.partition("/")[0] != caller().tenant:
+            raise unowned(key)
+        return key
+
+    async def ask(
+        self, key: str, content: Content, context: rpc.Context, forward: Callable[[rpc.Channel, Any], Awaitable[Any]]
+    ) -> Any:
+        """The owner's answer; `forward` makes the same call on another process with the metadata given."""
+        if (worker := self._local(key)) is not None:
+            return await worker.submit(Request(content, telemetry.traceparent()))
+        channel = await self._owner(key, context)
+        telemetry.count("trunkline.forwarded", 1)
+        try:
+            return await forward(channel, [*rpc.as_caller(), (KEY, key)])
+        except RpcError as error:
+            raise _passed_on(error, key) from error
+
+    async def stream(
+        self, key: str, context: rpc.Context, request: WatchAgentRequest
+    ) -> AsyncIterator[WatchAgentResponse]:
+        """The owner's WatchAgent, for a pool that this process does not own."""
+        stub: RouterServiceAsyncStub = RouterServiceStub(await self._owner(key, context))
+        try:
+            async for response in stub.WatchAgent(request, metadata=[*rpc.as_caller(), (KEY, key)]):
+                yield response
+        except RpcError as error:
+            raise _passed_on(error, key) from error
+
+    def owns(self, key: str) -> bool:
+        """Whether this process decides for the key now."""
+        return self._local(key) is not None
+
+    def _partition(self, key: str) -> int:
+        return partition_for(key.encode(), self._partitions)
+
+    def _local(self, key: str) -> Worker | None:
+        worker = self._consumer.worker(self._partition(key)) if self._consumer else None
+        return worker if worker is not None and worker.claimed.is_set() else None
+
+    async def _owner(self, key: str, context: rpc.Context) -> rpc.Channel:
+        if rpc.FORWARDED in rpc.metadata(context):
+            raise unowned(key)
+        owner = await partitions.owner_of(self._pool, GROUP, TOPIC, self._partition(key))
+        if not owner:
+            raise unowned(key)
+        if owner not in self._channels:
+            self._channels[owner] = rpc.plain_channel(owner)
+        return self._channels[owner]
+
+
+def _passed_on(error: RpcError, key: str) -> Exception:
+    told = error.trailing_metadata()
+    silent = told is None or "grpc-status-details-bin" not in told
+    return unowned(key) if silent and error.code().name in ("UNAVAILABLE", "CANCELLED") else error

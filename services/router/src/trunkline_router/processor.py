@@ -1,0 +1,285 @@
+"""The owner of a partition of pools: a batch of inbound records, commands and timers becomes log, answers, messages."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, assert_never
+
+from google.protobuf.message import Message
+from trunkline.config.v1.config_service_pb2 import ApplyConfigResponse
+from trunkline.inbound.v1.inbound_event_pb2 import InboundEvent
+from trunkline_common import telemetry
+from trunkline_common.deadletters import Rejected
+from trunkline_common.errors import Refused
+from trunkline_common.faultpoints import sabotaged
+from trunkline_common.kafka import Outgoing, Record
+from trunkline_common.partitions import Claim
+from trunkline_common.postgres import Connection, Pool
+from trunkline_common.processor import Batch, Effects, Processor, Request, decode
+
+from trunkline_router import config, store, wire
+from trunkline_router.engine import SYSTEM, handle
+from trunkline_router.events import Actor, ActorType, CustomerLookup, Event
+from trunkline_router.fold import Engine
+from trunkline_router.inputs import Configure, Input, Tick
+from trunkline_router.lookup import Lookup
+from trunkline_router.pool import Pool as PoolState
+from trunkline_router.refusals import Refusal
+from trunkline_router.requests import ApplyDocument, Content, Read, Reconfigured, RunCommand, Watch
+from trunkline_router.watch import Change, Watcher, Watchers
+
+SNAPSHOT_EVERY = 5000  # events of a pool between two snapshots
+CUSTOMER = Actor(ActorType.CUSTOMER)
+
+
+@dataclass(slots=True)
+class Draft:
+    """What the running transaction has decided so far."""
+
+    now: datetime
+    rows: list[tuple[str, int, str, bytes]] = field(default_factory=list)
+    messages: list[Outgoing] = field(default_factory=list)
+    results: list[tuple[str, str, bytes, bytes]] = field(default_factory=list)
+    touched: set[str] = field(default_factory=set)
+
+
+class PoolProcessor(Processor):
+    """All pools of one partition. State lives in memory and is rebuilt from PostgreSQL after every failure."""
+
+    def __init__(self, pool: Pool, lookup: Lookup) -> None:
+        self._db, self._lookup = pool, lookup
+        self._engines: dict[str, Engine] = {}
+        self._snapshots: dict[str, int] = {}
+        self._watchers = Watchers()
+        self._changes: list[tuple[Watcher, Change]] = []
+        self._inbound: list[tuple[Record, InboundEvent]] = []
+        self._advice: dict[str, CustomerLookup] = {}
+        self._new_configs: dict[str, Configure] = {}
+        self._rejected: list[Rejected] = []
+        self._stored: dict[tuple[str, str], tuple[bytes, bytes]] = {}
+
+    async def load(self, pool: Pool, claim: Claim) -> None:
+        """Rebuild every pool of the partition."""
+        self._claim = claim
+        for pool_id, (engine, snapshot_seq) in (await store.load_pools(pool, claim.partition)).items():
+            self._engines[pool_id], self._snapshots[pool_id] = engine, snapshot_seq
+
+    def next_due(self) -> datetime | None:
+        """The earliest timer of any pool."""
+        return min((e.timers[0][0] for e in self._engines.values() if e.timers), default=None)
+
+    # -- before the transaction
+
+    async def prepare(self, batch: Batch) -> None:
+        """Decode, look new customers up, and fetch configurations this partition has not seen."""
+        self._inbound, self._rejected = decode(batch.records, wire.parse_inbound)
+        await self._fetch_configs(batch)
+        new = {
+            e.conversation_id: e
+            for _, e in self._inbound
+            if e.HasField("message") and not self._knows(e.pool, e.conversation_id)
+        }
+        answers = await asyncio.gather(*(self._lookup(e) for e in new.values()))
+        self._advice = dict(zip(new, answers, strict=True))
+
+    def _knows(self, pool: str, conversation_id: str) -> bool:
+        engine = self._engines.get(pool)
+        return engine is not None and conversation_id in engine.pool.conversations
+
+    async def _fetch_configs(self, batch: Batch) -> None:
+        wanted = {e.pool for _, e in self._inbound if self._lacks(e.pool, account=e.account)}
+        for content in (r.content for r in batch.requests):
+            if isinstance(content, Reconfigured):
+                wanted |= {p for p in self._engines if p.startswith(f"{content.tenant}/")}
+            elif isinstance(content, RunCommand | Read | Watch) and self._lacks(content.pool, content=content):
+                wanted.add(content.pool)
+        self._new_configs = {}
+        for pool in wanted:
+            found = await store.newest_config(self._db, pool.partition("/")[0])
+            if found is not None and pool in wire.pools_of(found):
+                self._new_configs[pool] = Configure(wire.to_pool_configured(found, pool))
+
+    def _lacks(self, pool: str, *, account: str = "", content: Content | None = None) -> bool:
+        """Whether the pool is new here, or a name is asked for that its configuration does not have (yet)."""
+        engine = self._engines.get(pool)
+        if engine is None:
+            return True
+        if isinstance(content, RunCommand):
+            body = content.asked.body
+            agent, team = getattr(body, "agent_id", ""), getattr(body, "to_team", "")
+            unknown_team = bool(team) and team not in engine.pool.teams
+            return (bool(agent) and agent not in engine.pool.agents) or unknown_team
+        if isinstance(content, Watch):
+            return True
+        return bool(account) and account not in engine.pool.accounts
+
+    # -- inside the transaction
+
+    async def process(self, tx: Connection, batch: Batch) -> Effects:
+        """Decide everything in the batch and write it down."""
+        draft = Draft(batch.now)
+        for pool, configure in self._new_configs.items():
+            self._configure(draft, pool, configure)
+        await self._receive(tx, draft)
+        self._stored = await self._answered_before(tx, batch.requests)
+        answers = [await self._answer(tx, draft, request) for request in batch.requests]
+        if batch.caught_up:
+            self._tick(draft)
+        await store.append(tx, self._claim.partition, draft.rows)
+        await store.keep_results(tx, draft.results, draft.now)
+        await self._snapshot(tx, draft)
+        return Effects(draft.messages, answers, self._rejected)
+
+    def _configure(self, draft: Draft, pool: str, configure: Configure) -> None:
+        engine = self._engines.setdefault(pool, Engine(PoolState(pool)))
+        self._decide(draft, engine, Input(configure, f"config/{configure.configuration.version}", SYSTEM), "")
+
+    async def _receive(self, tx: Connection, draft: Draft) -> None:
+        fresh = await store.unseen(tx, list({e.event_id for _, e in self._inbound}), draft.now)
+        duplicates = 0
+        for record, event in self._inbound:
+            if event.event_id in fresh or sabotaged("no_dedupe"):
+                fresh.discard(event.event_id)
+                self._handle_inbound(draft, record, event)
+            else:
+                duplicates += 1
+        telemetry.count("trunkline.inbox.duplicates", duplicates)
+
+    def _handle_inbound(self, draft: Draft, record: Record, event: InboundEvent) -> None:
+        engine = self._engines.get(event.pool)
+        if engine is None or not engine.pool.teams:
+            detail = "the tenant has no such pool; apply a configuration that names it, then produce the event again"
+            self._rejected.append(Rejected(record, "UNKNOWN_POOL", detail))
+            return
+        body = wire.to_input(event, self._advice.get(event.conversation_id, CustomerLookup()))
+        self._decide(draft, engine, Input(body, event.event_id, CUSTOMER), record.traceparent)
+
+    async def _answered_before(
+        self, tx: Connection, requests: Sequence[Request]
+    ) -> dict[tuple[str, str], tuple[bytes, bytes]]:
+        keyed = [r.content for r in requests if isinstance(r.content, RunCommand | ApplyDocument)]
+        return await store.results(tx, list({(c.tenant, c.request_id) for c in keyed}))
+
+    async def _answer(self, tx: Connection, draft: Draft, request: Request) -> Any:
+        content: Content = request.content
+        try:
+            match content:
+                case RunCommand():
+                    return self._run(draft, content, request.traceparent)
+                case Read():
+                    return content.respond(self._engine(content.pool))
+                case Watch():
+                    return content.subscribe(self._engine(content.pool), self._watchers)
+                case ApplyDocument():
+                    return await self._apply(tx, draft, content, request.traceparent)
+                case Reconfigured():
+                    return None
+                case _:
+                    assert_never(content)
+        except Refusal as refusal:
+            return Refused(refusal.code, refusal.reason, refusal.message, metadata=refusal.facts)
+        except Refused as refused:
+            return refused
+
+    def _engine(self, pool: str) -> Engine:
+        engine = self._engines.get(pool)
+        if engine is None:
+            tenant = pool.partition("/")[0]
+            raise Refused(
+                "FAILED_PRECONDITION",
+                "TENANT_NOT_CONFIGURED",
+                f"tenant {tenant} has no configuration; apply one with ConfigService.ApplyConfig",
+                metadata={"tenant": tenant},
+            )
+        return engine
+
+    def _stored_answer(self, tenant: str, request_id: str, fingerprint: bytes) -> bytes | None:
+        stored = self._stored.get((tenant, request_id))
+        if stored is None:
+            return None
+        if stored[0] != fingerprint:
+            raise Refused(
+                "INVALID_ARGUMENT",
+                "REQUEST_ID_REUSED",
+                f"request_id {request_id} was used before with other content; make a new one",
+                metadata={"request_id": request_id},
+            )
+        return stored[1]
+
+    def _run(self, draft: Draft, command: RunCommand, traceparent: str) -> Message:
+        stored = self._stored_answer(command.tenant, command.request_id, command.fingerprint)
+        if stored is not None and not sabotaged("no_dedupe"):
+            return command.response.FromString(stored)
+        engine = self._engine(command.pool)
+        self._decide(draft, engine, command.asked, traceparent)
+        response = command.respond(engine)
+        self._keep(draft, command, response)
+        return response
+
+    def _keep(self, draft: Draft, command: RunCommand | ApplyDocument, response: Message) -> None:
+        data = response.SerializeToString()
+        if (command.tenant, command.request_id) not in self._stored:
+            draft.results.append((command.tenant, command.request_id, command.fingerprint, data))
+        self._stored[command.tenant, command.request_id] = (command.fingerprint, data)
+
+    async def _apply(self, tx: Connection, draft: Draft, document: ApplyDocument, traceparent: str) -> Message:
+        stored = self._stored_answer(document.tenant, document.request_id, document.fingerprint)
+        if stored is not None:
+            return ApplyConfigResponse.FromString(stored)
+        parsed = config.parse(document.yaml, document.tenant)
+        parsed.version, parsed.applied_by = await store.next_version(tx, document.tenant), document.applied_by
+        parsed.applied_at.FromDatetime(draft.now)
+        await store.put_config(tx, parsed)
+        draft.messages.append(wire.config_record(parsed, traceparent))
+        for pool in (p for p in wire.pools_of(parsed) if p in self._engines):
+            self._configure(draft, pool, Configure(wire.to_pool_configured(parsed, pool)))
+        response = ApplyConfigResponse(version=parsed.version)
+        self._keep(draft, document, response)
+        return response
+
+    def _tick(self, draft: Draft) -> None:
+        for engine in self._engines.values():
+            if engine.timers and engine.timers[0][0] <= draft.now:
+                self._decide(draft, engine, Input(Tick(), "timer", SYSTEM), "")
+
+    def _decide(self, draft: Draft, engine: Engine, asked: Input, traceparent: str) -> None:
+        """Let the engine decide; log and publish what follows."""
+        events = handle(engine, asked, draft.now)
+        pool = engine.pool.id
+        for event in events:
+            stored = wire.to_pool_event(event, pool, self._claim.epoch, draft.now)
+            draft.rows.append((pool, event.pool_seq, event.conversation_id, stored.SerializeToString()))
+            if event.conversation_id:
+                draft.messages += self._publish(engine, event, stored.conversation, traceparent)
+        if events:
+            draft.touched.add(pool)
+            self._changes += self._watchers.changes(engine, events)
+
+    def _publish(self, engine: Engine, event: Event, published: Any, traceparent: str) -> list[Outgoing]:
+        found = [wire.conversation_record(published, traceparent)]
+        if published.HasField("message_sent"):
+            conversation = engine.pool.conversations[event.conversation_id]
+            found.append(wire.outbound_record(published, conversation, traceparent))
+        return found
+
+    async def _snapshot(self, tx: Connection, draft: Draft) -> None:
+        for pool in draft.touched:
+            state, last = self._engines[pool].pool, self._snapshots.get(pool)
+            if last is None or state.seq - last >= SNAPSHOT_EVERY:
+                await store.snapshot(tx, self._claim.partition, state)
+                self._snapshots[pool] = state.seq
+
+    # -- afterwards
+
+    def committed(self) -> None:
+        """Tell the watchers."""
+        for watcher, change in self._changes:
+            watcher.tell(change)
+        self._changes = []
+
+    async def close(self) -> None:
+        """The partition is lost, or a transaction failed: watchers begin again."""
+        self._watchers.end()

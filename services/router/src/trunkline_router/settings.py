@@ -1,0 +1,16 @@
+"""Settings of the router, from the environment."""
+
+from __future__ import annotations
+
+from pydantic import Field
+from trunkline_common.settings import GrpcSettings
+
+
+class Settings(GrpcSettings):
+    """What a router process needs."""
+
+    advertise: str = Field(alias="TRUNKLINE_ADVERTISE", description="host:port where other routers reach it")
+    timeline_target: str = Field(alias="TRUNKLINE_TIMELINE_TARGET", description="TimelineService, host:port")
+    remember_days: int = Field(
+        14, alias="TRUNKLINE_REMEMBER_DAYS", ge=1, description="How long event ids and answers by request_id are kept"
+    )

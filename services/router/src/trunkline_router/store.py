@@ -1,0 +1,107 @@
+"""SQL of the router. Writers run inside the fenced transaction of the pool's owner."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from trunkline.config.v1.config_pb2 import TenantConfig
+from trunkline_common.postgres import Connection, Pool
+
+from trunkline_router import wire
+from trunkline_router.fold import Engine, engine, evolve
+from trunkline_router.pool import Pool as PoolState
+
+APPEND = """
+insert into pool_log (part, pool, pool_seq, conversation_id, event)
+select $1, * from unnest($2::text[], $3::bigint[], $4::text[], $5::bytea[])
+"""
+SNAPSHOT = """
+insert into pool_snapshot (pool, part, pool_seq, state) values ($1, $2, $3, $4)
+on conflict (pool) do update set pool_seq = $3, state = $4 where pool_snapshot.pool_seq < $3
+"""
+NEW_INBOX = """
+insert into inbox (event_id, seen_at) select id, $2 from unnest($1::uuid[]) as id
+on conflict do nothing returning event_id
+"""
+
+
+async def load_pools(pool: Pool, part: int) -> dict[str, tuple[Engine, int]]:
+    """Every pool of a partition, rebuilt from snapshot and log, with the seq of its snapshot."""
+    found: dict[str, tuple[Engine, int]] = {}
+    async with pool.acquire() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
+        for row in await connection.fetch("select pool, pool_seq, state from pool_snapshot where part = $1", part):
+            made = engine(wire.load_pool(row["state"]))
+            found[row["pool"]] = made, row["pool_seq"]
+            tail = "select event from pool_log where pool = $1 and pool_seq > $2 order by pool_seq"
+            async for stored in connection.cursor(tail, row["pool"], row["pool_seq"]):
+                evolve(made, wire.from_pool_event(stored["event"]))
+    return found
+
+
+async def append(tx: Connection, part: int, rows: Sequence[tuple[str, int, str, bytes]]) -> None:
+    """Add (pool, pool_seq, conversation id, event) rows to the log; a seq that is taken breaks the transaction."""
+    if rows:
+        await tx.execute(APPEND, part, *map(list, zip(*rows, strict=True)))
+
+
+async def snapshot(tx: Connection, part: int, state: PoolState) -> None:
+    """Write the pool as it is."""
+    await tx.execute(SNAPSHOT, state.id, part, state.seq, wire.dump_pool(state))
+
+
+async def unseen(tx: Connection, event_ids: Sequence[str], now: datetime) -> set[str]:
+    """Those of the event ids that were never handled; they count as handled from here on."""
+    if not event_ids:
+        return set()
+    rows = await tx.fetch(NEW_INBOX, [UUID(e) for e in event_ids], now)
+    return {str(row["event_id"]) for row in rows}
+
+
+async def results(tx: Connection, asked: Sequence[tuple[str, str]]) -> dict[tuple[str, str], tuple[bytes, bytes]]:
+    """Stored (fingerprint, response) of those (tenant, request id) that were answered before."""
+    if not asked:
+        return {}
+    rows = await tx.fetch(
+        "select tenant, request_id, fingerprint, response from command_result r"
+        " join unnest($1::text[], $2::uuid[]) as a (tenant, request_id) using (tenant, request_id)",
+        [t for t, _ in asked],
+        [UUID(r) for _, r in asked],
+    )
+    return {(r["tenant"], str(r["request_id"])): (r["fingerprint"], r["response"]) for r in rows}
+
+
+async def keep_results(tx: Connection, rows: Sequence[tuple[str, str, bytes, bytes]], now: datetime) -> None:
+    """Remember answers: (tenant, request id, fingerprint, response)."""
+    if rows:
+        tenants, ids, prints, responses = zip(*rows, strict=True)
+        await tx.execute(
+            "insert into command_result select *, $5 from unnest($1::text[], $2::uuid[], $3::bytea[], $4::bytea[])",
+            list(tenants), [UUID(i) for i in ids], list(prints), list(responses), now,
+        )  # fmt: skip
+
+
+async def next_version(tx: Connection, tenant: str) -> int:
+    """The version after the tenant's newest. The lock keeps two appliers apart until the end of the transaction."""
+    await tx.execute("select pg_advisory_xact_lock(hashtext($1))", f"config/{tenant}")
+    return int(await tx.fetchval("select coalesce(max(version), 0) + 1 from config where tenant = $1", tenant))
+
+
+async def put_config(tx: Connection, config: TenantConfig) -> None:
+    """Store a version."""
+    await tx.execute(
+        "insert into config values ($1, $2, $3)", config.tenant, config.version, config.SerializeToString()
+    )
+
+
+async def newest_config(pool: Pool, tenant: str) -> TenantConfig | None:
+    """The configuration in force."""
+    found = await pool.fetchval("select config from config where tenant = $1 order by version desc limit 1", tenant)
+    return TenantConfig.FromString(found) if found else None
+
+
+async def forget(pool: Pool, before: datetime) -> None:
+    """Drop inbox entries and answers older than the promised window."""
+    await pool.execute("delete from inbox where seen_at < $1", before)
+    await pool.execute("delete from command_result where done_at < $1", before)

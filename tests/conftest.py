@@ -1,0 +1,27 @@
+"""The real Kafka and PostgreSQL, once for the whole run."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from deploy.local.stack import Stack
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def stack() -> AsyncIterator[Stack]:
+    """Kafka and PostgreSQL with our topics in them; ends with the run."""
+    with tempfile.TemporaryDirectory(prefix="trunkline-") as folder:
+        async with Stack(Path(folder)) as running:
+            yield running
+
+
+@pytest.fixture(autouse=True)
+def _no_inherited_faults(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fault that is set in the shell would make tests fail for no reason."""
+    for name in ("TRUNKLINE_SABOTAGE", "CRASH_AT", "TRUNKLINE_TEST_BUILD"):
+        monkeypatch.delenv(name, raising=False)

@@ -1,0 +1,221 @@
+"""The process on real Kafka and PostgreSQL: clocks, breaches, restarts, pages."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import asyncpg
+import grpc
+import pytest
+from deploy.local.services import Services
+from deploy.local.stack import Stack
+from trunkline.config.v1.config_pb2 import SlaPolicy
+from trunkline.sla.v1.sla_event_pb2 import METRIC_FIRST_RESPONSE, METRIC_NEXT_RESPONSE, SlaEvent
+from trunkline.sla.v1.sla_service_pb2 import (
+    CLOCK_STATE_FULFILLED,
+    CLOCK_STATE_RUNNING,
+    GetClocksRequest,
+    ListBreachesRequest,
+)
+from trunkline.sla.v1.sla_service_pb2_grpc import SlaServiceStub
+
+from tests.kit import eventually, read_topic, token_metadata
+from tests.sla.talk import Talk, configuration, produce
+
+pytestmark = pytest.mark.stack
+
+
+def new_tenant() -> str:
+    """A tenant no other test uses."""
+    return f"t-{uuid.uuid4().hex[:8]}"
+
+
+def promise(tenant: str, seconds: int) -> Any:
+    """A configuration that promises replies within so many seconds."""
+    return configuration(tenant, SlaPolicy(id="fast", first_response_s=seconds, next_response_s=seconds))
+
+
+class Client:
+    """Asks the service as somebody of a tenant."""
+
+    def __init__(self, services: Services, tenant: str) -> None:
+        self._address = services.address("sla")
+        self._metadata = token_metadata(services.keys, "supervisor", tenant, "sam")
+
+    async def clocks(self, conversation_id: str) -> list[Any]:
+        """GetClocks."""
+        async with grpc.aio.insecure_channel(self._address) as channel:
+            request = GetClocksRequest(conversation_id=conversation_id)
+            return list((await SlaServiceStub(channel).GetClocks(request, metadata=self._metadata, timeout=5)).clocks)
+
+    async def breaches(self, team: str = "", size: int = 0, token: str = "") -> Any:
+        """A page of ListBreaches."""
+        async with grpc.aio.insecure_channel(self._address) as channel:
+            request = ListBreachesRequest(team=team, page_size=size, page_token=token)
+            return await SlaServiceStub(channel).ListBreaches(request, metadata=self._metadata, timeout=5)
+
+
+async def facts(stack: Stack, tenant: str) -> list[tuple[SlaEvent, dict[str, bytes]]]:
+    """What was published for a tenant, with headers."""
+    found = [
+        (SlaEvent.FromString(r.value), dict(r.headers)) for r in await read_topic(stack.bootstrap, "trunkline.sla.v1")
+    ]
+    return [(event, headers) for event, headers in found if event.tenant == tenant]
+
+
+def kinds(found: list[tuple[SlaEvent, dict[str, bytes]]], talk: Talk) -> list[str]:
+    """The facts of one conversation, in order of publication."""
+    return [e.WhichOneof("payload") or "" for e, _ in found if e.conversation_id == talk.conversation_id]
+
+
+async def rows(stack: Stack, query: str, *args: object) -> list[tuple[Any, ...]]:
+    """Rows of schema sla."""
+    connection = await asyncpg.connect(stack.database_url, server_settings={"search_path": "sla"})
+    try:
+        return [tuple(row) for row in await connection.fetch(query, *args)]
+    finally:
+        await connection.close()
+
+
+async def test_a_promise_is_kept_or_broken(stack: Stack, services: Services) -> None:
+    """A reply in time ends the clock; without one the breach is published about a second after it was due."""
+    tenant, trace = new_tenant(), f"{uuid.uuid4().hex}"
+    await services.start("sla")
+    broken = Talk(tenant, traceparent=f"00-{trace}-{'1' * 16}-01").begin()
+    kept = Talk(tenant).begin().later(1).replies("ben").later(0.1).writes().later(0.1).replies("ben")
+    silent = Talk(tenant).begin(team="other").later(0.1).replies("ben").writes("out of office", automatic=True)
+    log = [*broken.records(), *kept.records(), *silent.records()]
+    await produce(stack.bootstrap, [promise(tenant, 2), *log, *log])
+    client = Client(services, tenant)
+
+    async def broke() -> Any:
+        return [c for c in await client.clocks(broken.conversation_id) if c.breached]
+
+    [clock] = await eventually(broke, seconds=8)
+    assert (clock.metric, clock.state, clock.team) == (METRIC_FIRST_RESPONSE, CLOCK_STATE_RUNNING, "support")
+    states = [(c.metric, c.cycle, c.state, c.breached) for c in await client.clocks(kept.conversation_id)]
+    assert states == [
+        (METRIC_FIRST_RESPONSE, 1, CLOCK_STATE_FULFILLED, False),
+        (METRIC_NEXT_RESPONSE, 1, CLOCK_STATE_FULFILLED, False),
+    ]
+    published = await eventually(lambda: complete(stack, tenant, 7))
+    assert kinds(published, broken) == ["clock_started", "breached"]
+    assert kinds(published, kept) == ["clock_started", "fulfilled"] * 2
+    assert kinds(published, silent) == ["clock_started", "fulfilled"]
+    breach, headers = next((e, h) for e, h in published if e.HasField("breached"))
+    assert breach.occurred_at == breach.due_at == clock.due_at
+    assert 500 <= breach.late_ms < 2000
+    assert breach.cause == ""
+    assert headers["traceparent"].decode().split("-")[1] == trace
+    [listed] = (await client.breaches(team="support")).breaches
+    assert (listed.conversation_id, listed.late_ms) == (broken.conversation_id, breach.late_ms)
+    assert not (await client.breaches(team="other")).breaches
+    stranger = Client(services, new_tenant())
+    assert not await stranger.clocks(broken.conversation_id)
+    assert not (await stranger.breaches()).breaches
+
+
+async def complete(stack: Stack, tenant: str, number: int) -> list[tuple[SlaEvent, dict[str, bytes]]]:
+    """The facts of a tenant once there are so many."""
+    found = await facts(stack, tenant)
+    return found if len(found) >= number else []
+
+
+async def test_a_breach_survives_a_kill_and_happens_once(stack: Stack, services: Services) -> None:
+    """Killed before the COMMIT of the breach; the next process publishes it, once."""
+    tenant = new_tenant()
+    await produce(stack.bootstrap, [promise(tenant, 1)])
+    await services.start("sla", env={"TRUNKLINE_TEST_BUILD": "1", "CRASH_AT": "batch.before_commit:2"})
+    talk = Talk(tenant).begin()
+    await produce(stack.bootstrap, talk.records())
+    assert await services.process("sla").wait(10) == -9
+    await services.start("sla", wait=False)
+    await eventually(lambda: complete(stack, tenant, 2), seconds=30)
+    client = Client(services, tenant)
+
+    async def listed() -> Any:
+        return list((await client.breaches()).breaches)
+
+    assert len(await eventually(listed)) == 1
+    assert kinds(await facts(stack, tenant), talk) == ["clock_started", "breached"]
+
+
+async def test_a_reply_that_waited_in_the_log_wins_over_the_timer(stack: Stack, services: Services) -> None:
+    """After a stop nothing fires before the partition is read to the end it had (12.4)."""
+    tenant = new_tenant()
+    await produce(stack.bootstrap, [promise(tenant, 2)])
+    await services.start("sla")
+    talk = Talk(tenant).begin()
+    await produce(stack.bootstrap, talk.records())
+    client = Client(services, tenant)
+    await eventually(lambda: client.clocks(talk.conversation_id))
+    await services.stop("sla")
+    await produce(stack.bootstrap, talk.later(1).replies("ben").records()[-1:])
+    due = talk.events[0].occurred_at.ToDatetime(tzinfo=UTC) + timedelta(seconds=2.6)
+
+    async def past() -> bool:
+        return datetime.now(UTC) > due
+
+    await eventually(past)
+    await services.start("sla")
+    found = await eventually(lambda: complete(stack, tenant, 2))
+    assert kinds(found, talk) == ["clock_started", "fulfilled"]
+    assert not (await client.breaches()).breaches
+
+
+async def test_events_wait_for_the_configuration_they_name(stack: Stack, services: Services) -> None:
+    """A version that has not arrived holds its partition back; nothing is dropped."""
+    tenant = new_tenant()
+    await services.start("sla")
+    talk = Talk(tenant).begin()
+    await produce(stack.bootstrap, talk.records())
+    log = services.process("sla").log
+
+    async def waits() -> bool:
+        return f"configuration {tenant}/1" in await asyncio.to_thread(log.read_text)
+
+    await eventually(waits)
+    await produce(stack.bootstrap, [promise(tenant, 600)])
+    client = Client(services, tenant)
+    [clock] = await eventually(lambda: client.clocks(talk.conversation_id))
+    assert clock.target_s == 600
+
+
+async def test_rebuilt_clocks_equal_the_live_ones(stack: Stack, services: Services) -> None:
+    """The log read again from its beginning gives the same rows and the same event ids (P5)."""
+    tenant = new_tenant()
+    ago = datetime.now(UTC) - timedelta(hours=2)
+    talks = [
+        Talk(tenant, at=ago).begin(),
+        Talk(tenant, at=ago).begin().later(700).replies("ben").later(1).writes(),
+        Talk(tenant, at=ago).begin().later(9).replies("ben").later(9).writes().queued("other").later(9).replies("ada"),
+    ]
+    await produce(stack.bootstrap, [promise(tenant, 600)])
+    await services.start("sla")
+    for talk in talks:
+        for record in talk.records():
+            await produce(stack.bootstrap, [record])
+
+    columns = "clock_id, metric, cycle, gen, state, breached, started_at, due_at, ended_at, team, policy_id"
+    clocks = f"select {columns} from clock where tenant = $1 order by clock_id"
+    broken = "select clock_id, breached_at, team from breach where tenant = $1 order by clock_id"
+
+    async def settled() -> Any:
+        found = await rows(stack, clocks, tenant), await rows(stack, broken, tenant)
+        return found if (len(found[0]), len(found[1])) == (5, 3) else None
+
+    live = await eventually(settled)
+    ids = {e.event_id for e, _ in await eventually(lambda: complete(stack, tenant, 11))}
+    pages = [await Client(services, tenant).breaches(size=2)]
+    pages.append(await Client(services, tenant).breaches(size=2, token=pages[0].next_page_token))
+    assert [len(page.breaches) for page in pages] == [2, 1]
+    times = [b.breached_at.ToDatetime() for page in pages for b in page.breaches]
+    assert times == sorted(times, reverse=True)
+    await services.stop("sla")
+    await rows(stack, "truncate clock, conversation, breach, consumer_partition, outbox")
+    await services.start("sla")
+    assert await eventually(settled) == live
+    assert {e.event_id for e, _ in await eventually(lambda: complete(stack, tenant, 22))} == ids
