@@ -23,5 +23,5 @@ async def stack() -> AsyncIterator[Stack]:
 @pytest.fixture(autouse=True)
 def _no_inherited_faults(monkeypatch: pytest.MonkeyPatch) -> None:
     """A fault that is set in the shell would make tests fail for no reason."""
-    for name in ("TRUNKLINE_SABOTAGE", "CRASH_AT", "TRUNKLINE_TEST_BUILD"):
+    for name in ("TRUNKLINE_SABOTAGE", "CRASH_AT", "FREEZE_AT", "TRUNKLINE_TEST_BUILD"):
         monkeypatch.delenv(name, raising=False)

@@ -56,6 +56,7 @@ class GraphDouble(WebDouble):
         return [web.post(r"/{version:v\d+\.\d+}/{number}/messages", self._messages)]
 
     async def _messages(self, request: web.Request) -> web.Response:
+        text = await request.text()
         self.attempts += 1
         await self.open.wait()
         number = request.match_info["number"]
@@ -63,7 +64,7 @@ class GraphDouble(WebDouble):
             return _error(401, 190, "Invalid OAuth access token - Cannot parse access token")
         if fault := self.take(number):
             return _fault(fault)
-        problem, body = _checked(await request.text(), request.content_type)
+        problem, body = _checked(text, request.content_type)
         if problem:
             return _error(400, 100, problem)
         message = GraphMessage(f"wamid.{uuid.uuid4().hex.upper()}", number, body)

@@ -9,7 +9,7 @@ import uuid
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
-from aiohttp import BasicAuth, web
+from aiohttp import web
 
 from tests.doubles.web import WebDouble
 
@@ -38,11 +38,11 @@ class TwilioDouble(WebDouble):
         return [web.post("/2010-04-01/Accounts/{sid}/Messages.json", self._messages)]
 
     async def _messages(self, request: web.Request) -> web.Response:
+        form = {name: str(value) for name, value in (await request.post()).items()}
         self.attempts += 1
         await self.open.wait()
         if not self._known(request):
             return _error(401, 20003, "Authenticate")
-        form = {name: str(value) for name, value in (await request.post()).items()}
         sender = form.get("From") or form.get("MessagingServiceSid", "")
         if fault := self.take(sender):
             return _error(fault.status, {429: 20429, 400: 21610}.get(fault.status, 20500), "", fault.retry_after)
@@ -56,7 +56,8 @@ class TwilioDouble(WebDouble):
         return web.json_response({**answer, **echoed}, status=201)
 
     def _known(self, request: web.Request) -> bool:
-        expected = BasicAuth(self.account_sid, self._auth_token).encode()
+        pair = f"{self.account_sid}:{self._auth_token}".encode()
+        expected = f"Basic {base64.b64encode(pair).decode()}"
         same = hmac.compare_digest(request.headers.get("Authorization", ""), expected)
         return same and request.match_info["sid"] == self.account_sid
 

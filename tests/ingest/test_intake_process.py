@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 from confluent_kafka import Producer as ConfluentProducer
-from deploy.local.services import Services
-from deploy.local.stack import Stack
 from trunkline.config.v1.config_pb2 import TenantConfig
 from trunkline.inbound.v1.inbound_event_pb2 import InboundEvent
 from trunkline_common.kafka import Outgoing, Producer, partition_for
 from trunkline_ingest import ids
 
+from deploy.local.services import Services
+from deploy.local.stack import Stack
 from tests.ingest.intake_samples import Sample, as_json, binary, config, envelope, message
 from tests.kit import eventually, read_topic
 

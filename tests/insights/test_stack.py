@@ -6,12 +6,13 @@ import asyncio
 import json
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from typing import TypeVar
 
 import grpc
 import pytest
+import pytest_asyncio
 from trunkline.conversations.v1.conversation_event_pb2 import ConversationAssigned, ConversationStarted
 from trunkline.insights.v1.insights_service_pb2 import GetQueueRequest, WatchQueueRequest, WatchQueueResponse
 from trunkline.insights.v1.insights_service_pb2_grpc import InsightsServiceStub
@@ -80,12 +81,15 @@ class Desk:
         return await until(asked)
 
 
+T = TypeVar("T")
+
+
 def figures(queue: QueueSnapshot) -> tuple[int, int, datetime | None]:
     since = queue.oldest_entered_at.ToDatetime(tzinfo=UTC) if queue.HasField("oldest_entered_at") else None
     return queue.depth, queue.assigned, since
 
 
-async def until[T](asked: Callable[[], Awaitable[T | None]], seconds: float = 20) -> T:
+async def until(asked: Callable[[], Awaitable[T | None]], seconds: float = 20) -> T:
     deadline = time.monotonic() + seconds
     while (found := await asked()) is None:
         assert time.monotonic() < deadline, "not within its time"
@@ -93,23 +97,10 @@ async def until[T](asked: Callable[[], Awaitable[T | None]], seconds: float = 20
     return found
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("insights")
-
-
-@pytest.fixture(scope="module")
-def runner() -> Iterator[asyncio.Runner]:
-    with asyncio.Runner() as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def stack(folder: Path, runner: asyncio.Runner) -> Iterator[Stack]:
-    made = Stack(folder)
-    runner.run(made.__aenter__())
-    yield made
-    runner.run(made.__aexit__(None, None, None))
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
+    async with Stack(tmp_path_factory.mktemp("insights")) as running:
+        yield running
 
 
 @pytest.fixture
@@ -183,11 +174,12 @@ async def test_a_second_worker_takes_partitions_and_both_answer_for_every_queue(
 async def test_who_may_not_ask_is_refused_and_what_was_never_seen_is_not_found(desk: Desk) -> None:
     async with rpc.plain_channel(desk.services.address("insights")) as channel:
         stub = InsightsServiceStub(channel)
-        for role, team, code in (
+        refusals: list[tuple[Role, str, grpc.StatusCode]] = [
             ("integrator", "billing", grpc.StatusCode.PERMISSION_DENIED),
             ("admin", "", grpc.StatusCode.INVALID_ARGUMENT),
             ("service", "nothing", grpc.StatusCode.NOT_FOUND),
-        ):
+        ]
+        for role, team, code in refusals:
             with pytest.raises(grpc.aio.AioRpcError) as refused:
                 await stub.GetQueue(GetQueueRequest(queue=team), metadata=desk.as_role(role), timeout=5)
             assert refused.value.code() is code

@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from trunkline_sla.clocks import (
+from trunkline_sla.clocks import Step, choose, fire, next_at
+from trunkline_sla.model import (
     Breached,
     Clock,
     Conversation,
@@ -21,11 +22,7 @@ from trunkline_sla.clocks import (
     SlaFact,
     Started,
     State,
-    Step,
     Warned,
-    choose,
-    fire,
-    next_at,
 )
 
 T0 = datetime(2025, 3, 1, 9, 0, tzinfo=UTC)

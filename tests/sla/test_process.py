@@ -10,8 +10,6 @@ from typing import Any
 import asyncpg
 import grpc
 import pytest
-from deploy.local.services import Services
-from deploy.local.stack import Stack
 from trunkline.config.v1.config_pb2 import SlaPolicy
 from trunkline.sla.v1.sla_event_pb2 import METRIC_FIRST_RESPONSE, METRIC_NEXT_RESPONSE, SlaEvent
 from trunkline.sla.v1.sla_service_pb2 import (
@@ -22,6 +20,8 @@ from trunkline.sla.v1.sla_service_pb2 import (
 )
 from trunkline.sla.v1.sla_service_pb2_grpc import SlaServiceStub
 
+from deploy.local.services import Services
+from deploy.local.stack import Stack
 from tests.kit import eventually, read_topic, token_metadata
 from tests.sla.talk import Talk, configuration, produce
 
@@ -200,7 +200,7 @@ async def test_rebuilt_clocks_equal_the_live_ones(stack: Stack, services: Servic
             await produce(stack.bootstrap, [record])
 
     columns = "clock_id, metric, cycle, gen, state, breached, started_at, due_at, ended_at, team, policy_id"
-    clocks = f"select {columns} from clock where tenant = $1 order by clock_id"
+    clocks = f"select {columns} from clock where tenant = $1 order by clock_id"  # noqa: S608 - no input in it
     broken = "select clock_id, breached_at, team from breach where tenant = $1 order by clock_id"
 
     async def settled() -> Any:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from typing import Any
 
 import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
@@ -160,35 +161,45 @@ class Producer:
             return False
         return True
 
+    @asynccontextmanager
+    async def _usable(self) -> AsyncIterator[AIOKafkaProducer]:
+        """The producer; one that has failed for good (a broken sequence) is replaced at the next use."""
+        producer: AIOKafkaProducer = await self._started()
+        try:
+            yield producer
+        except KafkaError as error:
+            if not error.retriable and self._producer is producer:
+                await self._replace()
+            raise
+
+    async def _replace(self) -> None:
+        broken, self._producer = self._producer, None
+        if broken is not None:
+            await broken.stop()
+
     async def send(self, message: Outgoing, *, timeout: float) -> None:
         """Write one record; returns when every in-sync replica has it. Raises TimeoutError or KafkaError."""
-        async with asyncio.timeout(timeout):
-            producer = await self._started()
-            await producer.send_and_wait(
-                message.topic, message.value, message.key, headers=list(message.headers.items())
-            )
+        async with asyncio.timeout(timeout), self._usable() as producer:
+            headers = list(message.headers.items())
+            await producer.send_and_wait(message.topic, message.value, message.key, headers=headers)
 
     async def send_all(self, messages: Sequence[Outgoing]) -> int:
         """Write the longest prefix that fits in one batch per partition; returns its length when all are acknowledged.
 
         One batch per partition in flight means a failed batch cannot be overtaken by the one after it.
         """
-        producer = await self._started()
-        builders: dict[TopicPartition, object] = {}
-        taken = 0
-        for message in messages:
-            tp = await self._place(producer, message)
-            builder = builders.setdefault(tp, producer.create_batch())
-            if (
-                builder.append(  # type: ignore[attr-defined]
-                    timestamp=None, key=message.key, value=message.value, headers=list(message.headers.items())
-                )
-                is None
-            ):
-                break
-            taken += 1
-        futures = [await producer.send_batch(b, tp.topic, partition=tp.partition) for tp, b in builders.items()]
-        await asyncio.gather(*futures)
+        async with self._usable() as producer:
+            builders: dict[TopicPartition, Any] = {}
+            taken = 0
+            for message in messages:
+                tp = await self._place(producer, message)
+                builder = builders.setdefault(tp, producer.create_batch())
+                headers = list(message.headers.items())
+                if builder.append(timestamp=None, key=message.key, value=message.value, headers=headers) is None:
+                    break
+                taken += 1
+            futures = [await producer.send_batch(b, tp.topic, partition=tp.partition) for tp, b in builders.items()]
+            await asyncio.gather(*futures)
         return taken
 
     async def _place(self, producer: AIOKafkaProducer, message: Outgoing) -> TopicPartition:

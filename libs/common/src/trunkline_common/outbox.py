@@ -87,12 +87,12 @@ class Relay:
         rows = await self._pool.fetch(SELECT, self._group, self._partition, after, CHUNK)
         if not rows:
             return 0
+        Relay._sabotage_last = max(Relay._sabotage_last, rows[-1]["id"])
         messages = [Outgoing(r["topic"], r["key"], r["value"], _load(r["headers"])) for r in rows]
         with telemetry.sends(messages):
             sent = await self._producer.send_all(messages)
         crash_point("relay.after_send")
         ids = [r["id"] for r in rows[:sent]]
-        Relay._sabotage_last = max(Relay._sabotage_last, ids[-1])
         await self._pool.execute(DELETE, self._group, self._partition, ids)
         telemetry.count("trunkline.outbox.sent", sent, group=self._group)
         return sent

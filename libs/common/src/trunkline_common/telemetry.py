@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cache
 from typing import Literal, get_args
 
@@ -219,6 +220,19 @@ def process_span(record: Record, group: str, parent: str) -> Span | None:
         "messaging.message.id": record.headers.get("ce_id", b"").decode("latin-1"),
     }
     return child(f"process {record.topic}", parent, SpanKind.CONSUMER, attributes)
+
+
+def process_spans(records: Sequence[Record], group: str) -> tuple[list[Span], list[Record]]:
+    """Start the `process` span of each sampled record; what the record causes continues from it."""
+    spans: list[Span] = []
+    continued: list[Record] = []
+    for record in records:
+        header = record.headers.get("traceparent")
+        span = process_span(record, group, header.decode("latin-1")) if header else None
+        if span is not None:
+            spans.append(span)
+        continued.append(replace(record, traceparent=traceparent(span)) if span is not None else record)
+    return spans, continued
 
 
 @contextmanager

@@ -12,7 +12,6 @@ from datetime import datetime
 from typing import Any, Protocol
 
 import structlog
-from opentelemetry.trace import Span
 
 from trunkline_common import outbox, partitions, telemetry
 from trunkline_common.clock import Clock
@@ -220,7 +219,9 @@ class Worker:
     async def _handle(self, own: Claim, processor: Processor, batch: Batch, relay: outbox.Relay) -> None:
         """Commit the batch and answer; after an outage give the records back and load the state anew."""
         began = time.perf_counter()
-        spans, batch = self._traced(batch)
+        spans, records = telemetry.process_spans(batch.records, self._context.group)
+        batch = replace(batch, records=records)
+        crash_point("batch.taken")
         try:
             with telemetry.ended(spans):
                 await processor.prepare(batch)
@@ -265,7 +266,8 @@ class Worker:
         """Nobody knows whether the COMMIT went through: read the position again, keep what is left, load anew."""
         telemetry.count("trunkline.batch.retries", 1, group=own.group)
         log.warning("batch kept, trying again", group=own.group, part=own.partition, error=repr(error))
-        self._answer([unavailable("postgresql")] * len(batch.requests))
+        waiting_for = error.waiting_for if isinstance(error, Busy) else "postgresql"
+        self._answer([unavailable(waiting_for)] * len(batch.requests))
         self._records.extendleft(reversed(batch.records))
         await asyncio.sleep(0.2)
         self.position = await self._patiently(lambda: partitions.position(self._context.pool, own))
@@ -283,19 +285,6 @@ class Worker:
             else:
                 future.set_result(answer)
         self._in_flight = []
-
-    def _traced(self, batch: Batch) -> tuple[list[Span], Batch]:
-        """Start the `process` span of each sampled record; what the record causes continues from it."""
-        spans: list[Span] = []
-        records: list[Record] = []
-        for record in batch.records:
-            header = record.headers.get("traceparent")
-            span = telemetry.process_span(record, self._context.group, header.decode("latin-1")) if header else None
-            if span is not None:
-                spans.append(span)
-                record = replace(record, traceparent=telemetry.traceparent(span))
-            records.append(record)
-        return spans, replace(batch, records=records)
 
 
 def _end(batch: Batch, position: int) -> int:

@@ -54,13 +54,14 @@ def message_ids(message: EmailMessage, name: str) -> list[str]:
 def mailbox(message: EmailMessage, name: str) -> tuple[str, str]:
     """(display name, address) of the first mailbox of a header; empty strings where there is none."""
     try:
-        first = next((a for a in message[name].addresses if a.addr_spec), None) if message[name] else None
+        first = next((a for a in message[name].addresses if a.username and a.domain), None) if message[name] else None
         if first is not None:
             return first.display_name, first.addr_spec
     except MALFORMED:
         pass
     shown, address = parseaddr(source(message, name))
-    return (shown, address) if "@" in address else ("", "")
+    local, _, domain = address.rpartition("@")
+    return (shown, address) if local.strip("@<>") and domain else ("", "")
 
 
 def date(message: EmailMessage) -> datetime | None:

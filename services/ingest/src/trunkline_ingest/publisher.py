@@ -59,8 +59,10 @@ async def publish_facts(publisher: Publisher, facts: Sequence[Fact], arrival: Ar
     """Publish what a delivery says, each fact once; returns the inbound events. Raises KafkaDown."""
     trace = telemetry.traceparent()
     letters = [wire.dead_letter(f, arrival, trace) for f in facts if isinstance(f, Unknown)]
-    found = [wire.to_event(f, arrival) for f in facts if not isinstance(f, Unknown)]
-    events = list({event.event_id: event for event in reversed(found)}.values())[::-1]
+    found: dict[str, InboundEvent] = {}
+    for event in (wire.to_event(f, arrival) for f in facts if not isinstance(f, Unknown)):
+        found.setdefault(event.event_id, event)
+    events = list(found.values())
     await publisher.publish([*(wire.record(event, trace) for event in events), *letters])
     telemetry.count("trunkline.webhook.accepted", len(events), channel=arrival.account.channel)
     telemetry.count("trunkline.dlq.messages", len(letters), group="ingest")

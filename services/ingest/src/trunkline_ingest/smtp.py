@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-import structlog
 from aiosmtpd.smtp import SMTP, Envelope, Session
 from opentelemetry.trace import SpanKind
 from trunkline_common import telemetry
@@ -16,10 +15,9 @@ from trunkline_common.clock import Clock
 from trunkline_ingest.accounts import Account, Directory
 from trunkline_ingest.channels import email
 from trunkline_ingest.channels.adapter import Arrival, Raw
+from trunkline_ingest.defects import log_defect
 from trunkline_ingest.model import Fact
 from trunkline_ingest.publisher import KafkaDown, Publisher, publish_facts
-
-log = structlog.get_logger(__name__)
 
 MAX_MAIL = 25 * 1024 * 1024
 SILENCE_SECONDS = 60
@@ -68,7 +66,7 @@ class Mailroom:
 
     async def handle_exception(self, error: Exception) -> str:
         """A defect of ours must not make the sender give the mail up."""
-        log.error("mail not taken", error=type(error).__name__, exc_info=error)
+        log_defect("mail not taken", error)
         telemetry.count("trunkline.webhook.refused", 1, channel="email", status="451")
         return LATER
 

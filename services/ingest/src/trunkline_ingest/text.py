@@ -8,10 +8,16 @@ MAX_TEXT_BYTES = 256 * 1024
 MAX_FIELD_BYTES = 1024
 
 
+def valid(text: str) -> str:
+    """The text with each lone surrogate replaced; pairs of them become the character they stand for."""
+    if text.isascii():
+        return text
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
 def clean(text: str, limit: int = MAX_TEXT_BYTES) -> str:
     """What protobuf and PostgreSQL can hold: lone surrogates become U+FFFD, NUL goes, at most `limit` bytes."""
-    valid = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-    return cut(unicodedata.normalize("NFC", valid.replace("\x00", "")), limit)
+    return cut(unicodedata.normalize("NFC", valid(text).replace("\x00", "")), limit)
 
 
 def clean_field(text: str) -> str:

@@ -17,6 +17,7 @@ from trunkline_common.errors import Violation
 from trunkline_ingest.accounts import Account, Directory
 from trunkline_ingest.channels import CHANNELS
 from trunkline_ingest.channels.adapter import Adapter, Answer, Arrival, BadSignature, InvalidBody, Raw
+from trunkline_ingest.defects import log_defect
 from trunkline_ingest.publisher import KafkaDown, Publisher, publish_facts
 from trunkline_ingest.secret_files import SecretFiles, SecretMissing
 
@@ -76,7 +77,8 @@ class Webhooks:
         with telemetry.server_span(f"{method} /webhooks/{channel}", None, SpanKind.SERVER, attributes) as span:
             try:
                 response = await (self._receive(request) if method == "POST" else self._shake(request))
-            except Refusal as refusal:
+            except Exception as error:  # noqa: BLE001 - the edge: whatever it is, it has an answer
+                refusal = _to_refusal(error)
                 telemetry.count("trunkline.webhook.refused", 1, channel=channel, status=str(refusal.status))
                 response = refusal.response()
             span.set_attribute("http.response.status_code", response.status)
@@ -88,16 +90,11 @@ class Webhooks:
             raise Refusal(404, "UNKNOWN_CHANNEL")
         raw = await _raw(request)
         secret = await self._secret(account, adapter.secret) if adapter.secret else ""
-        with _refusals():
-            adapter.verify(raw, account.config, secret)
-            payload = adapter.parse(raw)
+        adapter.verify(raw, account.config, secret)
+        payload = adapter.parse(raw)
         arrival = Arrival(account.tenant, account.pool, account.config, self._clock())
         facts = adapter.normalise(payload, arrival)
-        try:
-            events = await publish_facts(self._publisher, facts, arrival)
-        except KafkaDown:
-            raise Refusal(503, "KAFKA_DOWN", headers={"Retry-After": str(RETRY_AFTER_SECONDS)}) from None
-        return _response(adapter.accepted(events))
+        return _response(adapter.accepted(await publish_facts(self._publisher, facts, arrival)))
 
     async def _shake(self, request: web.Request) -> web.Response:
         adapter, account = self._addressed(request)
@@ -118,23 +115,26 @@ class Webhooks:
         return adapter, account
 
     async def _secret(self, account: Account, purpose: str) -> str:
-        try:
-            return await self._secrets.read(account.config, purpose)
-        except SecretMissing as error:
-            log.error("secret missing", tenant=account.tenant, account=error.account, purpose=purpose, file=error.file)  # noqa: TRY400
-            raise Refusal(500, "SECRET_MISSING") from None
+        return await self._secrets.read(account.config, purpose)
 
 
-class _refusals:  # noqa: N801 - reads as a statement
-    """What an adapter raises, as answers."""
-
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        if isinstance(error, BadSignature):
-            raise Refusal(401, "BAD_SIGNATURE") from None
-        if isinstance(error, InvalidBody):
-            raise Refusal(400, "INVALID_BODY", fields=error.violations) from None
+def _to_refusal(error: Exception) -> Refusal:
+    """What the sender is told about an exception."""
+    match error:
+        case Refusal():
+            return error
+        case BadSignature():
+            return Refusal(401, "BAD_SIGNATURE")
+        case InvalidBody():
+            return Refusal(400, "INVALID_BODY", fields=error.violations)
+        case KafkaDown():
+            return Refusal(503, "KAFKA_DOWN", headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
+        case SecretMissing():
+            log.error("secret missing", account=error.account, purpose=error.purpose, file=error.file)
+            return Refusal(500, "SECRET_MISSING")
+        case _:
+            log_defect("a webhook failed", error)
+            return Refusal(500, "INTERNAL")
 
 
 async def _raw(request: web.Request) -> Raw:

@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 import faust
 import structlog
 from faust.app.base import BootStrategy
+from faust.exceptions import FaustError
 from faust.types import TP, EventT, StreamT
 from mode import Service
 from trunkline_common import cloudevents, faultpoints, rpc, telemetry, topics
@@ -18,7 +19,7 @@ from trunkline_common.auth import Authenticator
 from trunkline_common.clock import utc_now
 from trunkline_common.deadletters import Rejected, dead_letter
 from trunkline_common.errors import InvalidMessage
-from trunkline_common.kafka import CompactedTable, Outgoing, Record
+from trunkline_common.kafka import CompactedTable, KafkaError, Outgoing, Record
 from trunkline_common.run import say_ready
 from trunkline_common.settings import load
 
@@ -33,6 +34,8 @@ log = structlog.get_logger(__name__)
 
 TICK_SECONDS = 1.0
 SEND_SECONDS = 30.0
+#: How a send fails, by Faust's producer or by the one within.
+OUTAGES = (FaustError, KafkaError, OSError, TimeoutError)
 
 
 async def vital(work: Awaitable[None]) -> None:
@@ -59,6 +62,14 @@ class App(faust.App):
 
     async def on_shutdown(self) -> None:
         telemetry.shutdown()
+
+
+class Worker(faust.Worker):
+    """Standard output belongs to the log: no spinner, no greeting, nothing redirected."""
+
+    def __init__(self, app: App, *services: Any, **options: Any) -> None:
+        super().__init__(app, *services, **options | {"quiet": True, "redirect_stdouts": False})
+        self.spinner = None
 
 
 class Pipeline:
@@ -114,13 +125,20 @@ class Pipeline:
         log.warning("a record was refused", reason=rejected.reason, offset=rejected.record.offset, **where)
 
     async def _publish_partials(self) -> None:
-        await vital(self._send(map(wire.partial_to_record, self.shards.partials(utc_now()))))
+        await vital(self._publish(map(wire.partial_to_record, self.shards.partials(utc_now()))))
 
     async def _publish_snapshots(self) -> None:
-        await vital(self._send(map(wire.snapshot_to_record, self.boards.snapshots(utc_now()))))
+        await vital(self._publish(map(wire.snapshot_to_record, self.boards.snapshots(utc_now()))))
 
     async def _sweep(self) -> None:
         await vital(self.shards.sweep())
+
+    async def _publish(self, messages: Iterable[Outgoing]) -> None:
+        """What an outage or the end of the process keeps from being sent is sent with the next heartbeat."""
+        try:
+            await self._send(messages)
+        except OUTAGES as error:
+            log.warning("kafka does not take figures; the next heartbeat repeats them", error=type(error).__name__)
 
     async def _send(self, messages: Iterable[Outgoing]) -> None:
         """Returns when every in-sync replica has them."""
@@ -177,7 +195,7 @@ def build(settings: Settings) -> App:
         broker_request_timeout=max(session, 40.0),
         producer_linger=0.005,
         web_enabled=False,
-        worker_redirect_stdouts=False,
+        Worker=Worker,
         logging_config=logs.config(),
     )
     app.bootstrap = settings.kafka
@@ -195,7 +213,7 @@ def from_environment() -> App:
 
 def run() -> NoReturn:
     """What `faust -A trunkline_insights worker` does, without its banner."""
-    from_environment().Worker(quiet=True).execute_from_commandline()
+    from_environment().Worker().execute_from_commandline()
 
 
 def _raw_topic(app: App, name: str) -> Any:

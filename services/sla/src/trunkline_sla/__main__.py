@@ -16,7 +16,7 @@ from trunkline_common.postgres import Pool
 from trunkline_common.tenants import Tenants
 from trunkline_common.worker import Context
 
-from trunkline_sla.projector import Projector
+from trunkline_sla.processor import Projector
 from trunkline_sla.server import service
 from trunkline_sla.settings import Settings
 

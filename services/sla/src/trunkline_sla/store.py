@@ -8,7 +8,7 @@ from datetime import datetime
 
 from trunkline_common.postgres import Connection, Pool, Row
 
-from trunkline_sla.clocks import Breached, Clock, Conversation, Fulfilled, Metric, Opening, SlaFact, State
+from trunkline_sla.model import Breached, Clock, Conversation, Fulfilled, Metric, Opening, SlaFact, State
 from trunkline_sla.wire import late_ms
 
 CLOCK_COLUMNS = (

@@ -17,7 +17,7 @@ from trunkline_common import cloudevents
 from trunkline_common.errors import InvalidMessage
 from trunkline_common.kafka import Outgoing, Record
 
-from trunkline_sla.clocks import (
+from trunkline_sla.model import (
     DEFAULT_WARNINGS,
     Breached,
     Clock,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,6 +16,7 @@ from trunkline_common.errors import Violation
 
 from trunkline_ingest.channels.sending import SendContext, SendRefused, Sent
 from trunkline_ingest.model import Fact
+from trunkline_ingest.text import valid
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,24 @@ class Adapter:
     accepted: Callable[[Sequence[InboundEvent]], Answer] | None = None
     #: Answers a GET, given the secret of purpose verify_token; raises BadSignature. None where GET is not known.
     handshake: Callable[[Raw, str], Answer] | None = None
+
+
+def json_body(raw: Raw) -> Any:
+    """The body as JSON. A lone surrogate, which JSON can say and Unicode cannot, becomes U+FFFD."""
+    try:
+        return json.loads(raw.body, object_hook=_valid_object)
+    except (ValueError, RecursionError):
+        raise InvalidBody(Violation("body", "must be JSON")) from None
+
+
+def _valid_object(found: dict[str, Any]) -> dict[str, Any]:
+    return {valid(name): _valid(value) for name, value in found.items()}
+
+
+def _valid(value: Any) -> Any:
+    if isinstance(value, str):
+        return valid(value)
+    return [_valid(one) for one in value] if isinstance(value, list) else value
 
 
 def violations(error: ValidationError) -> list[Violation]:

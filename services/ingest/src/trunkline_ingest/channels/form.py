@@ -16,7 +16,16 @@ from trunkline.inbound.v1.inbound_event_pb2 import InboundEvent
 from trunkline_common.errors import Violation
 
 from trunkline_ingest.channels import email
-from trunkline_ingest.channels.adapter import Adapter, Answer, Arrival, BadSignature, InvalidBody, Raw, violations
+from trunkline_ingest.channels.adapter import (
+    Adapter,
+    Answer,
+    Arrival,
+    BadSignature,
+    InvalidBody,
+    Raw,
+    json_body,
+    violations,
+)
 from trunkline_ingest.model import Fact, Message
 
 SAME_SUBMISSION_SECONDS = 300
@@ -52,7 +61,7 @@ def parse(raw: Raw) -> Form:
     kind = raw.headers.get("content-type", "").partition(";")[0].strip().lower()
     try:
         if kind == "application/json":
-            return Form.model_validate_json(raw.body)
+            return Form.model_validate(json_body(raw))
         if kind == "application/x-www-form-urlencoded":
             return Form.model_validate(dict(parse_qsl(raw.body.decode("utf-8", "replace"), max_num_fields=MAX_FIELDS)))
     except ValidationError as error:

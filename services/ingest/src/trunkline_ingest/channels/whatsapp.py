@@ -28,6 +28,7 @@ from trunkline_ingest.channels.adapter import (
     BadSignature,
     InvalidBody,
     Raw,
+    json_body,
     secret_of,
     violations,
 )
@@ -167,7 +168,7 @@ def handshake(raw: Raw, secret: str) -> Answer:
 def parse(raw: Raw) -> Webhook:
     """The envelope; what is inside is judged event by event, so that a bad one loses no other."""
     try:
-        return Webhook.model_validate_json(raw.body)
+        return Webhook.model_validate(json_body(raw))
     except ValidationError as error:
         raise InvalidBody(*violations(error)) from None
 

@@ -19,19 +19,8 @@ from trunkline_common.tenants import Tenants
 from trunkline_common.worker import MAX_RECORDS
 
 from trunkline_sla import store, wire
-from trunkline_sla.clocks import (
-    Breached,
-    Conversation,
-    Event,
-    Fulfilled,
-    Kind,
-    Policy,
-    SlaFact,
-    Started,
-    Step,
-    Warned,
-    next_at,
-)
+from trunkline_sla.clocks import Step, next_at
+from trunkline_sla.model import Breached, Conversation, Event, Fulfilled, Kind, Policy, SlaFact, Started, Warned
 from trunkline_sla.timers import Timers
 
 log = structlog.get_logger(__name__)

@@ -1,0 +1,116 @@
+"""Ids, strings, accounts and records: what they promise."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from trunkline_ingest import callbacks, ids, wire
+from trunkline_ingest.model import Attachment, Callback, Message, Receipt, Unknown
+from trunkline_ingest.text import clean, clean_field
+
+from tests.ingest.given import MAIL, WHATSAPP, arrival, config, directory
+
+MESSAGE = Message("p1", "t1", "a1", "hello")
+CALLBACK = Callback("m1", str(uuid.UUID(int=7)), "acme/old-pool")
+
+
+def test_ids_never_change() -> None:
+    """A changed id would deliver everything again and split every conversation."""
+    assert ids.event_id("acme", "sms", "main", "SM1", "message") == "5a2d374e-8d07-5f70-9fe6-d72d8b7fd6d8"
+    assert ids.conversation_id("acme", "sms", "main", "+15550111") == "57e8a1e8-2b93-5dab-891f-73299e4cb904"
+
+
+@given(st.lists(st.text(), min_size=5, max_size=5), st.lists(st.text(), min_size=5, max_size=5))
+def test_different_facts_have_different_ids(one: list[str], other: list[str]) -> None:
+    """Also where the same letters stand in other fields."""
+    assert (ids.event_id(*one) == ids.event_id(*other)) == (one == other)
+
+
+def test_a_lone_surrogate_has_an_id() -> None:
+    assert uuid.UUID(ids.conversation_id("acme", "sms", "main", "\ud83d"))
+
+
+@given(st.text(alphabet=st.characters(codec=None)), st.integers(0, 50))
+def test_clean_text_is_valid_and_short_enough(text: str, limit: int) -> None:
+    found = clean(text, limit)
+    assert len(found.encode()) <= limit
+    assert "\x00" not in found
+    assert clean(found, limit) == found
+
+
+@pytest.mark.parametrize(
+    ("given_text", "expected"),
+    [("a\x00b", "ab"), ("\ud83d", "\ufffd"), ("\ud83d\udc4b", "👋"), ("e\u0301", "é"), ("a\nb", "a\nb")],
+)
+def test_clean(given_text: str, expected: str) -> None:
+    assert clean(given_text) == expected
+
+
+def test_a_field_is_one_line() -> None:
+    assert clean_field(" a\r\n b\t") == "a b"
+
+
+def test_the_highest_version_is_in_force_however_it_arrives() -> None:
+    found = directory(config(version=2, accounts=[MAIL]), config(version=1, accounts=[WHATSAPP]))
+    assert found.find("acme", "mail")
+    assert found.find("acme", "wa") is None
+
+
+def test_an_address_that_left_the_configuration_is_gone() -> None:
+    found = directory(config(accounts=[MAIL]), config("other"), config(version=2, accounts=[WHATSAPP]))
+    assert [a.tenant for a in found.by_address("support@shop.example")] == ["other"]
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", "null", '{"m":1,"c":2,"p":3}', '{"m":"m","c":"x","p":"acme/p"}'])
+def test_what_is_not_our_callback_is_none(text: str) -> None:
+    assert callbacks.from_json(text, "acme") is None
+
+
+def test_a_receipt_goes_to_the_pool_that_wrote_the_message() -> None:
+    event = wire.to_event(Receipt("w1", "read", CALLBACK), arrival(WHATSAPP))
+    assert (event.pool, event.conversation_id) == (CALLBACK.pool, CALLBACK.conversation_id)
+    assert wire.record(event, "").key == b"acme/old-pool"
+
+
+def test_each_status_of_a_message_is_an_event_of_its_own() -> None:
+    found = {
+        wire.to_event(Receipt("w1", "sent", CALLBACK), arrival(WHATSAPP)).event_id,
+        wire.to_event(Receipt("w1", "delivered", CALLBACK), arrival(WHATSAPP)).event_id,
+        wire.to_event(Message("w1", "t", "a", ""), arrival(WHATSAPP)).event_id,
+    }
+    assert len(found) == 3
+
+
+def test_a_time_outside_the_calendar_of_protobuf_is_left_out() -> None:
+    kept = Message("p", "t", "a", "", provider_time=datetime(2026, 1, 1, tzinfo=UTC))
+    assert wire.to_event(kept, arrival(WHATSAPP)).HasField("provider_time")
+    assert not wire.to_event(MESSAGE, arrival(WHATSAPP)).HasField("provider_time")
+
+
+def test_the_largest_message_still_fits_into_a_record() -> None:
+    """1 MiB is what the broker takes."""
+    huge = "\U0001f600" * 400_000
+    attachments = tuple(Attachment(huge, huge, huge, 1, huge) for _ in range(60))
+    event = wire.to_event(
+        Message(huge, huge, huge, huge, huge, huge, attachments, references=(huge,) * 200), arrival(WHATSAPP)
+    )
+    sent = wire.record(event, "")
+    assert len(sent.value or b"") + sum(len(v) for v in sent.headers.values()) < 1_000_000
+    assert len(event.message.references) == wire.MAX_REFERENCES
+
+
+def test_a_dead_letter_is_cut_and_says_how_long_it_was() -> None:
+    letter = wire.dead_letter(Unknown("R", "d", b"x" * 2_000_000), arrival(MAIL), "")
+    assert len(letter.value or b"") == wire.MAX_DEAD_LETTER
+    assert letter.headers["dlq.size"] == b"2000000"
+
+
+def test_a_traced_record_names_its_parent() -> None:
+    parent = f"00-{'1' * 32}-{'2' * 16}-01"
+    event = wire.to_event(MESSAGE, arrival(WHATSAPP))
+    assert wire.record(event, parent).headers["traceparent"] == parent.encode()
+    assert "traceparent" not in wire.record(event, "").headers
