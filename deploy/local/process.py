@@ -162,6 +162,7 @@ class Process:
     def check(self) -> None:
         """Raises ProcessDied when it has ended."""
         if not self.running:
+            self._forget()
             raise ProcessDied(self.name, self.returncode, self.tail())
 
 

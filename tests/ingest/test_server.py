@@ -29,7 +29,7 @@ class Caller:
     def __init__(self, stub: Any, keys: Keys, publisher: FakePublisher) -> None:
         self._stub, self._keys, self.publisher = stub, keys, publisher
 
-    async def publish(self, role: Role = "integrator", token_of: str = "acme", **fields: Any) -> Any:
+    async def publish(self, role: Role = "integrator", caller_of: str = "acme", **fields: Any) -> Any:
         """Publish a good message, but for the fields given."""
         good: dict[str, Any] = {
             "account": "own-app",
@@ -38,7 +38,7 @@ class Caller:
             "contact": Contact(address="ida"),
             "content": Content(text="hi"),
         }
-        token = self._keys.mint(role, token_of, "crm", timedelta(hours=1))
+        token = self._keys.mint(role, caller_of, "crm", timedelta(hours=1))
         request = PublishMessageRequest(message=IngressMessage(**{**good, **fields}))
         return await self._stub.PublishMessage(request, metadata=[("authorization", f"Bearer {token}")], timeout=5)
 
@@ -104,7 +104,7 @@ async def test_an_account_of_nobody_is_not_found(caller: Caller) -> None:
 
 
 async def test_the_tenant_is_the_tokens(caller: Caller) -> None:
-    assert (await caller.refused(token_of="other"))[:2] == ("FAILED_PRECONDITION", "TENANT_NOT_CONFIGURED")
+    assert (await caller.refused(caller_of="other"))[:2] == ("FAILED_PRECONDITION", "TENANT_NOT_CONFIGURED")
     assert (await caller.publish(tenant="acme")).event_id
     assert caller.publisher.events[0].tenant == "acme"
 

@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import random
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -22,12 +24,19 @@ DEAF = [
     "-c",
     "import signal, time; signal.signal(15, signal.SIG_IGN); print('up', flush=True); time.sleep(600)",
 ]
+TIDY = [
+    sys.executable,
+    "-c",
+    "import signal, sys, time; signal.signal(15, lambda *_: sys.exit(7)); print('up', flush=True); time.sleep(600)",
+]
 PARENT = """
 import sys, time
 from pathlib import Path
 from deploy.local.process import Process
-child = Process("child", Path(sys.argv[1]), [sys.executable, "-c", "import time; time.sleep(600)"])
+child = Process("child", Path(sys.argv[1]), [sys.executable, "-c", "import time; print('up', flush=True); time.sleep(600)"])
 child.start()
+while "up" not in child.tail():
+    time.sleep(0.01)
 print(child.pid, flush=True)
 time.sleep(600)
 """
@@ -86,10 +95,10 @@ async def test_what_does_not_listen_to_sigterm_is_killed_after_the_budget(tmp_pa
 
 
 async def test_a_stopped_process_is_continued_to_be_ended(tmp_path: Path) -> None:
-    process = await _up(Process("paused", tmp_path, SLEEP))
+    process = await _up(Process("paused", tmp_path, TIDY))
     process.send(signal.SIGSTOP)
-    await process.stop(10)
-    assert process.returncode == -signal.SIGTERM
+    await process.stop(2)
+    assert process.returncode == 7
 
 
 async def test_the_last_lines_of_the_dead_are_shown(tmp_path: Path) -> None:
@@ -141,10 +150,22 @@ async def test_the_first_error_of_many_is_raised_as_itself() -> None:
         await together(fails(), asyncio.sleep(60))
 
 
-def test_ports_are_given_once_and_below_the_systems_range() -> None:
-    ports = [free_port() for _ in range(50)]
-    assert len(set(ports)) == 50
-    assert all(LOW <= port < HIGH for port in ports)
+def test_ports_are_below_the_systems_range() -> None:
+    assert all(LOW <= free_port() < HIGH for _ in range(50))
+
+
+def test_a_port_is_given_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = free_port()
+    monkeypatch.setattr(random, "sample", lambda *_: [first, *range(first + 1, first + 100)])
+    assert free_port() > first
+
+
+def test_a_port_in_use_is_not_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        used = server.getsockname()[1]
+        monkeypatch.setattr(random, "sample", lambda *_: [used])
+        with pytest.raises(OSError, match="no free port"):
+            free_port()
 
 
 def test_lines_carry_the_name_and_no_colour_outside_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:

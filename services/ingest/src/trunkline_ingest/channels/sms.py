@@ -212,9 +212,11 @@ async def send(message: OutboundMessage, account: ChannelAccount, context: SendC
     found = await post(
         context,
         f"{context.twilio_base_url}/2010-04-01/Accounts/{quote(sid, safe='')}/Messages.json",
-        headers={"Content-Type": "application/x-www-form-urlencoded"},
+        headers={
+            "Content-Type": "application/x-www-form-urlencoded",
+            "Authorization": aiohttp.encode_basic_auth(sid, secret_of(account, "auth_token", context)),
+        },
         data=urlencode(form),
-        auth=aiohttp.BasicAuth(sid, secret_of(account, "auth_token", context)),
     )
     return Sent(str(found.get("sid", "")))
 
