@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 import yaml
 from google.protobuf import json_format
-from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
 from tests.contract.examples import FOLDER, expected
@@ -59,7 +58,7 @@ def unset(message: Message, path: str = "") -> Iterator[str]:
             yield from unset(value[0] if field.is_repeated else value, f"{path}{field.name}.")
 
 
-def _is_ours(field: FieldDescriptor) -> bool:
+def _is_ours(field: Any) -> bool:
     kind = field.message_type
     return kind is not None and kind.full_name.startswith("trunkline.") and not kind.GetOptions().map_entry
 

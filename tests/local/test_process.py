@@ -33,7 +33,8 @@ PARENT = """
 import sys, time
 from pathlib import Path
 from deploy.local.process import Process
-child = Process("child", Path(sys.argv[1]), [sys.executable, "-c", "import time; print('up', flush=True); time.sleep(600)"])
+sleep = "import time; print('up', flush=True); time.sleep(600)"
+child = Process("child", Path(sys.argv[1]), [sys.executable, "-c", sleep])
 child.start()
 while "up" not in child.tail():
     time.sleep(0.01)

@@ -47,6 +47,11 @@ async def vital(work: Awaitable[None]) -> None:
         os._exit(1)
 
 
+def _give_up() -> None:
+    log.error("the drain budget is used up; the process ends")
+    os._exit(1)
+
+
 class _NoWeb(BootStrategy):
     enable_web = False
 
@@ -56,6 +61,7 @@ class App(faust.App):
 
     BootStrategy = _NoWeb
     bootstrap = ""
+    drain_seconds = 0.0
 
     async def on_first_start(self) -> None:
         await topics.verify(self.bootstrap)
@@ -70,6 +76,11 @@ class Worker(faust.Worker):
     def __init__(self, app: App, *services: Any, **options: Any) -> None:
         super().__init__(app, *services, **options | {"quiet": True, "redirect_stdouts": False})
         self.spinner = None
+
+    def _on_sigterm(self) -> None:
+        """Faust waits for Kafka without end where it does not answer; the figures are in the log, not in here."""
+        self.loop.call_later(self.app.drain_seconds, _give_up)
+        super()._on_sigterm()
 
 
 class Pipeline:
@@ -198,7 +209,7 @@ def build(settings: Settings) -> App:
         Worker=Worker,
         logging_config=logs.config(),
     )
-    app.bootstrap = settings.kafka
+    app.bootstrap, app.drain_seconds = settings.kafka, settings.drain_seconds
     app.service(Front(Pipeline(app, settings.kafka), settings))  # type: ignore[arg-type] # an instance will do
     return app
 

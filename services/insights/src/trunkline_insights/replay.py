@@ -66,4 +66,6 @@ async def _read(
             for raw in records:
                 take(kafka.to_record(raw))
             at[tp] = await consumer.position(tp)
+        # getmany does not suspend while it has records in hand, and others live in this loop too.
+        await asyncio.sleep(0)
     return {tp.partition: ends[tp] for tp in ends}

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from typing import Any, get_args
 from urllib.parse import parse_qs, urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 from trunkline.config.v1.config_pb2 import ChannelAccount
 from trunkline.inbound.v1.inbound_event_pb2 import InboundEvent
 from trunkline.outbound.v1.outbound_message_pb2 import OutboundMessage
@@ -34,118 +34,22 @@ from trunkline_ingest.channels.adapter import (
 )
 from trunkline_ingest.channels.posting import post
 from trunkline_ingest.channels.sending import SendContext, Sent
+from trunkline_ingest.channels.whatsapp_body import (
+    Change,
+    Delivery,
+    Incoming,
+    Interactive,
+    Location,
+    Media,
+    Person,
+    Profile,
+    Value,
+    Webhook,
+)
 from trunkline_ingest.model import Attachment, Fact, Message, Receipt, Status, Unknown
 
 GRAPH_VERSION = "v21.0"
 MEDIA = ("image", "video", "audio", "voice", "document", "sticker")
-
-
-class _Model(BaseModel):
-    # Meta adds fields without notice; errors must not quote what customers wrote.
-    model_config = ConfigDict(extra="ignore", hide_input_in_errors=True, populate_by_name=True)
-
-
-class Change(_Model):
-    field: str
-    value: dict[str, Any]
-
-
-class Entry(_Model):
-    changes: list[dict[str, Any]]
-
-
-class Webhook(_Model):
-    object: str
-    entry: list[Entry]
-
-
-class Metadata(_Model):
-    phone_number_id: str
-
-
-class Profile(_Model):
-    name: str = ""
-    username: str = ""
-
-
-class Person(_Model):
-    wa_id: str = ""
-    user_id: str = ""
-    profile: Profile = Profile()
-
-
-class Value(_Model):
-    metadata: Metadata
-    contacts: list[dict[str, Any]] = []
-    messages: list[dict[str, Any]] = []
-    statuses: list[dict[str, Any]] = []
-    errors: list[dict[str, Any]] = []
-
-
-class Text(_Model):
-    body: str = ""
-
-
-class Media(_Model):
-    id: str
-    mime_type: str = ""
-    sha256: str = ""
-    filename: str = ""
-    caption: str = ""
-
-
-class Location(_Model):
-    latitude: float
-    longitude: float
-    name: str = ""
-    address: str = ""
-
-
-class Button(_Model):
-    text: str
-
-
-class Choice(_Model):
-    title: str = ""
-    body: str = ""
-
-
-class Interactive(_Model):
-    button_reply: Choice | None = None
-    list_reply: Choice | None = None
-    nfm_reply: Choice | None = None
-
-
-class Incoming(_Model):
-    id: str = Field(min_length=1)
-    type: str
-    sender: str = Field("", alias="from")
-    from_user_id: str = ""
-    group_id: str = ""
-    timestamp: str | int = ""
-    text: Text | None = None
-    image: Media | None = None
-    video: Media | None = None
-    audio: Media | None = None
-    voice: Media | None = None
-    document: Media | None = None
-    sticker: Media | None = None
-    location: Location | None = None
-    button: Button | None = None
-    interactive: Interactive | None = None
-
-
-class Failure(_Model):
-    code: int = 0
-    title: str = ""
-
-
-class Delivery(_Model):
-    id: str = Field(min_length=1)
-    status: str
-    timestamp: str | int = ""
-    biz_opaque_callback_data: str = ""
-    errors: list[Failure] = []
 
 
 def verify(raw: Raw, _account: ChannelAccount, secret: str) -> None:

@@ -1,0 +1,91 @@
+"""Inbound messages per second through Kafka and PostgreSQL for one pool, by the real router process."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+
+from trunkline_common import kafka, postgres, topics
+from trunkline_common.kafka import Outgoing, Producer
+
+from deploy.local.demo_config import DEMO_TENANT
+from deploy.local.services import Services
+from tests import kit
+from tests.bench import records
+from tests.bench.children.work import OUT
+from tests.bench.consumer import drain
+from tests.bench.report import Result, in_turn
+from tests.bench.workbench import Bench, Benchmark
+
+TENANT, INBOUND, BARE = "bench", "trunkline.inbound.v1", "bench.inbound"
+PER_CONVERSATION = 10
+DRAIN_S = 120.0
+KNOWN = "select next_offset from consumer_partition where grp = 'router' and topic = $1 and part = $2"
+
+
+async def measure(bench: Bench) -> list[Result]:
+    """The router is stopped while its backlog is written, then drains it; the bare consumer drains as much."""
+    count = bench.count(20_000, 1000)
+    await bench.topic(OUT, 4)
+    await bench.topic(BARE, 1)
+    await records.fill(bench.stack.bootstrap, _inbound(BARE, count))
+    ours, bare = [], []
+    async with bench.services("router", "timeline") as services:
+        await _open_for_work(services)
+        for number in range(bench.runs):
+            bare.append((await drain(bench, "bare", count, BARE))["per_s"])
+            ours.append(await _router(bench, services, count))
+            bench.say(f"run {number + 1}: router {ours[-1]:,.0f}/s, bare {bare[-1]:,.0f}/s")
+    return [
+        in_turn(
+            "engine_log",
+            "messages/s",
+            ours,
+            bare,
+            goal=None,
+            higher_is_better=True,
+            measured_on=f"{count:,} inbound messages of one pool, {PER_CONVERSATION} per conversation, four agents "
+            "online, timeline asked and projecting meanwhile; one router process, from its first moment to the COMMIT "
+            "of the last message",
+            baseline_is="the bare consumer of `consumer` on as many records in one partition (it decides nothing)",
+        )
+    ]
+
+
+def _inbound(topic: str, count: int) -> list[Outgoing]:
+    events = records.messages(count, max(1, count // PER_CONVERSATION), tenant=TENANT)
+    return [Outgoing(topic, e.pool.encode(), e.SerializeToString()) for e in events]
+
+
+async def _open_for_work(services: Services) -> None:
+    await kit.apply_config(services, TENANT, DEMO_TENANT.read_text())
+    async with kit.desk(services, TENANT) as desk:
+        for agent in ("ana", "ben", "cleo", "dan"):
+            await desk.presence(agent)
+
+
+async def _router(bench: Bench, services: Services, count: int) -> float:
+    """Messages per second from the moment it may run."""
+    await services.kill("router", signal.SIGSTOP)
+    try:
+        await records.fill(bench.stack.bootstrap, _inbound(INBOUND, count))
+        async with postgres.connect(bench.stack.database_url, "router", size=1) as pool:
+            partition = kafka.partition_for(f"{TENANT}/default".encode(), topics.declared()[INBOUND].partitions)
+            until = int(await pool.fetchval(KNOWN, INBOUND, partition)) + count
+            began = time.perf_counter()
+            await services.kill("router", signal.SIGCONT)
+            await _reached(pool, partition, until)
+            return count / (time.perf_counter() - began)
+    finally:
+        await services.kill("router", signal.SIGCONT)
+
+
+async def _reached(pool: postgres.Pool, partition: int, offset: int) -> None:
+    async with asyncio.timeout(DRAIN_S):
+        while int(await pool.fetchval(KNOWN, INBOUND, partition)) < offset:
+            await asyncio.sleep(0.02)
+
+
+__all__ = ["BENCHMARK", "Producer"]
+BENCHMARK = Benchmark("engine_log", "inbound messages through the router process", measure)

@@ -1,0 +1,205 @@
+"""The real delivery process between the outbound topic and a provider that fails, hangs and recovers."""
+
+from __future__ import annotations
+
+import secrets
+import signal
+import uuid
+from collections.abc import AsyncIterator
+from typing import Any
+
+import asyncpg
+import pytest
+from trunkline.common.v1.common_pb2 import Contact, Content
+from trunkline.config.v1.config_pb2 import ChannelAccount, TenantConfig
+from trunkline.inbound.v1.inbound_event_pb2 import DELIVERY_STATUS_FAILED, DELIVERY_STATUS_SENT, InboundEvent
+from trunkline.outbound.v1.outbound_message_pb2 import OutboundMessage
+from trunkline_common.kafka import Outgoing, Producer, partition_for
+
+from deploy.local.services import Services, secrets_folder
+from deploy.local.stack import Stack
+from tests.doubles.graph import GraphDouble
+from tests.kit import eventually, read_topic
+
+pytestmark = pytest.mark.stack
+TRACE = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+
+class Shop:
+    """A tenant with two WhatsApp accounts whose messages share a partition, and the provider behind them."""
+
+    def __init__(self, stack: Stack, services: Services, graph: GraphDouble, producer: Producer) -> None:
+        self.stack, self.services, self.graph, self._producer = stack, services, graph, producer
+        self.tenant = f"t-{uuid.uuid4().hex[:8]}"
+        names = [f"9{n}" for n in range(200)]
+        place = {name: partition_for(self._key(name), 24) for name in names}
+        self.bad = names[0]
+        self.good = next(name for name in names[1:] if place[name] == place[self.bad])
+
+    def _key(self, account: str) -> bytes:
+        return f"{self.tenant}/whatsapp/{account}".encode()
+
+    async def start(self) -> None:
+        accounts = [
+            ChannelAccount(id=name, channel="whatsapp", team="support", secrets={"access_token": "graph"})
+            for name in (self.bad, self.good)
+        ]
+        found = TenantConfig(tenant=self.tenant, version=1, accounts=accounts)
+        await self._producer.send(
+            Outgoing("trunkline.config.v1", f"{self.tenant}/1".encode(), found.SerializeToString()), timeout=15
+        )
+        await self.services.start("delivery", env={"TRUNKLINE_WHATSAPP_BASE_URL": self.graph.url})
+
+    async def write(self, account: str, *texts: str) -> None:
+        """Have texts sent, as the router would; a text is also its message's id."""
+        for text in texts:
+            message = OutboundMessage(
+                message_id=f"{self.tenant}-{account}-{text}",
+                tenant=self.tenant,
+                conversation_id=str(uuid.uuid4()),
+                channel="whatsapp",
+                account=account,
+                to=Contact(address="+15550100"),
+                content=Content(text=text),
+                pool=f"{self.tenant}/main",
+            )
+            record = Outgoing(
+                "trunkline.outbound.v1", self._key(account), message.SerializeToString(), {"traceparent": TRACE}
+            )
+            await self._producer.send(record, timeout=15)
+
+    def taken(self, account: str) -> list[str]:
+        return [m.text for m in self.graph.received if m.phone_number_id == account]
+
+    async def sent(self, account: str, count: int) -> list[str]:
+        async def look() -> list[str]:
+            found = self.taken(account)
+            return found if len(found) >= count else []
+
+        return await eventually(look, seconds=40, what=f"{count} messages of {account}")
+
+    async def receipts(self, count: int) -> list[tuple[InboundEvent, Any]]:
+        async def look() -> list[tuple[InboundEvent, Any]]:
+            records = await read_topic(self.stack.bootstrap, "trunkline.inbound.v1")
+            found = [(InboundEvent.FromString(r.value), r) for r in records]
+            mine = [(event, r) for event, r in found if event.tenant == self.tenant]
+            return mine if len(mine) >= count else []
+
+        return await eventually(look, seconds=40, what=f"{count} receipts")
+
+
+@pytest.fixture
+async def shop(stack: Stack, services: Services) -> AsyncIterator[Shop]:
+    token = secrets.token_hex(16)
+    (secrets_folder(stack.folder) / "graph").write_text(token)
+    async with (
+        GraphDouble(access_token=token, app_secret=secrets.token_hex(16)) as graph,
+        Producer(stack.bootstrap, "test") as producer,
+    ):
+        found = Shop(stack, services, graph, producer)
+        await found.start()
+        yield found
+        print(services.process("delivery").log.read_text()[-6000:])
+        await services.stop_all()
+
+
+async def test_order_is_kept_over_a_failing_provider_and_other_accounts_are_not_held_up(shop: Shop) -> None:
+    shop.graph.fail(3, 503, account=shop.bad)
+    texts = [f"text {n}" for n in range(6)]
+    await shop.write(shop.bad, *texts)
+    await shop.write(shop.good, *texts, "text 0")  # the last is a duplicate record
+
+    assert await shop.sent(shop.good, 6) == texts
+    assert shop.taken(shop.bad) == []  # its first message is still being tried again
+    assert await shop.sent(shop.bad, 6) == texts
+
+    receipts = await shop.receipts(12)
+    assert {r.receipt.status for r, _ in receipts} == {DELIVERY_STATUS_SENT}
+    assert len({r.receipt.message_id for r, _ in receipts}) == len(receipts) == 12
+    assert {record.key for _, record in receipts} == {f"{shop.tenant}/main".encode()}
+    assert {r.provider_message_id for r, _ in receipts} == {m.id for m in shop.graph.received}
+    assert {dict(record.headers)["traceparent"] for _, record in receipts} == {TRACE}
+
+
+async def test_a_refused_message_is_reported_and_the_next_one_is_sent(shop: Shop) -> None:
+    shop.graph.refuse(1, account=shop.good)
+    await shop.write(shop.good, "refused", "taken")
+    assert await shop.sent(shop.good, 1) == ["taken"]
+    receipts = {r.receipt.message_id.split("-")[-1]: r.receipt for r, _ in await shop.receipts(2)}
+    assert receipts["refused"].status == DELIVERY_STATUS_FAILED
+    assert receipts["refused"].error == "HTTP 400, code 131026"
+    assert receipts["taken"].status == DELIVERY_STATUS_SENT
+
+
+async def test_a_killed_process_loses_nothing_and_keeps_the_order(shop: Shop) -> None:
+    texts = [f"text {n}" for n in range(5)]
+    shop.graph.open.clear()
+    await shop.write(shop.good, *texts)
+    await eventually(_attempted(shop), what="an attempt in the air")
+    await shop.services.kill("delivery", signal.SIGKILL)
+    shop.graph.open.set()  # the provider takes what it was given, and nobody is there to note it
+    await shop.services.start("delivery", env={"TRUNKLINE_WHATSAPP_BASE_URL": shop.graph.url})
+
+    assert list(dict.fromkeys(await shop.sent(shop.good, 6))) == texts
+    assert shop.taken(shop.good).count("text 0") == 2  # at least once: nobody can know that it had been taken
+    assert len(shop.taken(shop.good)) == 6
+    assert len({r.receipt.message_id for r, _ in await shop.receipts(5)}) == 5
+
+
+async def test_a_stopped_process_notes_what_is_in_the_air_so_that_it_is_sent_once(shop: Shop) -> None:
+    shop.graph.open.clear()
+    await shop.write(shop.good, "first", "second")
+    await eventually(_attempted(shop), what="an attempt in the air")
+    shop.services.process("delivery").send(signal.SIGTERM)
+    await eventually(_released(shop), what="that no partition is owned")
+    shop.graph.open.set()
+    await shop.services.stop("delivery")
+    assert shop.services.process("delivery").returncode == 0
+    assert shop.taken(shop.good) == ["first"]
+
+    await shop.services.start("delivery", env={"TRUNKLINE_WHATSAPP_BASE_URL": shop.graph.url})
+    assert await shop.sent(shop.good, 2) == ["first", "second"]
+    assert len(await shop.receipts(2)) == 2
+
+
+async def test_a_message_that_was_sent_while_the_database_refuses_to_note_it_is_not_sent_again(shop: Shop) -> None:
+    shop.graph.open.clear()
+    await shop.write(shop.good, "first", "second")
+    await eventually(_attempted(shop), what="an attempt in the air")
+    connection = await asyncpg.connect(shop.stack.database_url)
+    try:
+        async with connection.transaction():
+            await connection.execute("lock table ingest.delivery_message in exclusive mode")
+            shop.graph.open.set()
+            await eventually(_kept(shop), what="a batch that could not be committed")
+            assert shop.taken(shop.good) == ["first"]
+    finally:
+        await connection.close()
+    assert await shop.sent(shop.good, 2) == ["first", "second"]
+    assert len(await shop.receipts(2)) == 2
+
+
+def _attempted(shop: Shop) -> Any:
+    async def look() -> bool:
+        return shop.graph.attempts > 0
+
+    return look
+
+
+def _released(shop: Shop) -> Any:
+    async def look() -> bool:
+        connection = await asyncpg.connect(shop.stack.database_url)
+        try:
+            owned = "select count(*) from ingest.consumer_partition where grp = 'delivery' and owner <> ''"
+            return int(await connection.fetchval(owned)) == 0
+        finally:
+            await connection.close()
+
+    return look
+
+
+def _kept(shop: Shop) -> Any:
+    async def look() -> bool:
+        return "batch kept, trying again" in shop.services.process("delivery").tail(2)
+
+    return look
