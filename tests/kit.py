@@ -199,8 +199,8 @@ async def conversation_log(bootstrap: str, tenant: str) -> dict[str, list[Conver
     """The tenant's events by conversation, in order of offset, duplicates included."""
     found: dict[str, list[ConversationEvent]] = {}
     for raw in await read_topic(bootstrap, "trunkline.conversations.v1"):
-        event = ConversationEvent.FromString(raw.value)
-        if event.tenant == tenant:
+        if dict(raw.headers).get("ce_tenant", b"").decode() == tenant:
+            event = ConversationEvent.FromString(raw.value)
             found.setdefault(event.conversation_id, []).append(event)
     return found
 

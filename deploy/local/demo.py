@@ -8,10 +8,13 @@ from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
+import yaml
+from trunkline.sla.v1.sla_event_pb2 import SlaEvent
 from trunkline_common.kafka import Producer
 
-from deploy.local import story as chapters
+from deploy.local import chapters
 from deploy.local.demo_config import DEMO_TENANT, TENANT, apply_demo_config, make_secrets
 from deploy.local.envfile import addresses
 from deploy.local.otlp import Receiver, render_tree
@@ -22,6 +25,7 @@ from deploy.local.story import Shortfall, Story
 from deploy.local.topiclog import TopicLog
 from tests.doubles.graph import GraphDouble
 from tests.doubles.mail import MailDouble
+from tests.doubles.twilio import TwilioDouble
 
 AGENTS = ("ana", "ben", "cleo", "dan")
 BREACH_S = 40.0
@@ -37,8 +41,13 @@ async def demo(folder: Path) -> None:
         graph = await stack.enter_async_context(
             GraphDouble(access_token=_secret(folder, "wa-access-token"), app_secret=_secret(folder, "wa-app-secret"))
         )
+        twilio = await stack.enter_async_context(
+            TwilioDouble(account_sid=_option("account_sid"), auth_token=_secret(folder, "sms-auth-token"))
+        )
         mails = await stack.enter_async_context(MailDouble())
-        services = await stack.enter_async_context(Services(local, env=_env(otlp), env_of=_env_of(graph, mails)))
+        services = await stack.enter_async_context(
+            Services(local, env=_env(otlp), env_of=_env_of(graph, twilio, mails))
+        )
         print("starting ingest, intake, delivery, router, timeline, sla, insights", flush=True)
         await services.start_all()
         await apply_demo_config(addresses(local, services), folder)
@@ -47,11 +56,11 @@ async def demo(folder: Path) -> None:
         stack.callback(following.cancel)
         producer = await stack.enter_async_context(Producer(local.bootstrap, "integrator"))
         token = services.keys.mint("supervisor", TENANT, "sam", timedelta(hours=1))
-        story = Story(services, graph, log, producer, [("authorization", f"Bearer {token}")])
-        await tell(story, otlp)
+        story = Story(services, graph, twilio, otlp, log, producer, [("authorization", f"Bearer {token}")])
+        await tell(story)
 
 
-async def tell(story: Story, otlp: Receiver) -> None:
+async def tell(story: Story) -> None:
     """Every chapter, then the trace of the first message and the count."""
     story.tell(
         f"tenant {TENANT} applied: two teams, {len(AGENTS)} agents, their channels; {', '.join(AGENTS)} come online"
@@ -67,16 +76,16 @@ async def tell(story: Story, otlp: Receiver) -> None:
     breach = await story.until("the breach", lambda: _breach(story, unanswered), BREACH_S)
     story.tell(f"The SMS was not answered: first response breached, noticed {breach.late_ms} ms after it was due")
     await asyncio.sleep(3)  # the exporters send spans and metrics every 2 s
-    print_trace(story, otlp, first)
-    conclude(story, otlp)
+    print_trace(story.otlp, first)
+    conclude(story)
 
 
-def _breach(story: Story, conversation: str) -> chapters.Any | None:
+def _breach(story: Story, conversation: str) -> SlaEvent | None:
     found = (s for s in story.log.sla.values() if s.conversation_id == conversation and s.HasField("breached"))
     return next(found, None)
 
 
-def print_trace(story: Story, otlp: Receiver, conversation: str) -> None:
+def print_trace(otlp: Receiver, conversation: str) -> None:
     """The first message from the webhook on."""
     webhooks = [s for s in otlp.spans if s.name.startswith("POST /webhooks/whatsapp")]
     if not webhooks:
@@ -90,7 +99,7 @@ def print_trace(story: Story, otlp: Receiver, conversation: str) -> None:
             raise Shortfall(f"the trace of the first message lacks {wanted}")
 
 
-def conclude(story: Story, otlp: Receiver) -> None:
+def conclude(story: Story) -> None:
     """The figures, from the log itself; a shortfall in any of them raises."""
     log = story.log
     figures = {
@@ -99,7 +108,7 @@ def conclude(story: Story, otlp: Receiver) -> None:
         "assigned": log.count("conversation_assigned"),
         "handoffs": log.count("conversation_transferred"),
         "breaches": sum(s.HasField("breached") for s in log.sla.values()),
-        "duplicates_dropped": int(otlp.metric_sum("trunkline.inbox.duplicates")),
+        "duplicates_dropped": int(story.otlp.metric_sum("trunkline.inbox.duplicates")),
         "lost": story.sent - log.count("message_received"),
     }
     wrong = [f"{n}={figures[n]}" for n in ("assigned", "handoffs", "breaches", "duplicates_dropped") if figures[n] < 1]
@@ -111,10 +120,12 @@ def conclude(story: Story, otlp: Receiver) -> None:
     print(f"\ndemo: ok {line}", flush=True)
 
 
-def _document() -> object:
-    import yaml
-
+def _document() -> Any:
     return yaml.safe_load(DEMO_TENANT.read_text())
+
+
+def _option(name: str) -> str:
+    return next(str(a["options"][name]) for a in _document()["accounts"] if name in a.get("options", {}))
 
 
 def _secret(folder: Path, name: str) -> str:
@@ -125,10 +136,10 @@ def _env(otlp: Receiver) -> Mapping[str, str]:
     return {"OTEL_EXPORTER_OTLP_ENDPOINT": otlp.endpoint, "TRUNKLINE_SESSION_TIMEOUT_MS": "6000"}
 
 
-def _env_of(graph: GraphDouble, mails: MailDouble) -> Mapping[str, Mapping[str, str]]:
+def _env_of(graph: GraphDouble, twilio: TwilioDouble, mails: MailDouble) -> Mapping[str, Mapping[str, str]]:
     delivery = {
         "TRUNKLINE_WHATSAPP_BASE_URL": graph.url,
-        "TRUNKLINE_TWILIO_BASE_URL": graph.url,
+        "TRUNKLINE_TWILIO_BASE_URL": twilio.url,
         "TRUNKLINE_SMTP_RELAY": mails.address,
     }
     return {"delivery": delivery, "router": {"TRUNKLINE_INSTANCE": "router"}}

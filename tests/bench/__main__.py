@@ -95,9 +95,11 @@ async def _measure(benchmark: Benchmark, *, quick: bool) -> list[report.Result]:
     async with AsyncExitStack() as blocks:
         folder = Path(blocks.enter_context(tempfile.TemporaryDirectory(prefix="trunkline-bench-")))
         stack = await blocks.enter_async_context(Stack(folder)) if benchmark.needs_stack else None
-        return await benchmark.measure(
-            Bench(folder, stack, quick=quick, say=lambda line: print(f"  {line}", flush=True))
-        )
+        return await benchmark.measure(Bench(folder, stack, quick=quick, say=_say))
+
+
+def _say(line: str) -> None:
+    print(f"  {line}", flush=True)
 
 
 def _keep(results: list[report.Result], found: dict[str, Any], *, quick: bool) -> None:

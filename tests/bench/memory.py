@@ -69,9 +69,7 @@ async def _backlog(bench: Bench) -> Result:
         at_early.append(found["resident_mb"][str(early)])
         at_end.append(found["resident_mb"][str(total)])
         rates.append(found["per_s"])
-        bench.say(
-            f"backlog run {number + 1}: {at_early[-1]:.0f} MB after {early:,}, {at_end[-1]:.0f} MB after {total:,}"
-        )
+        bench.say(f"run {number + 1}: {at_early[-1]:.0f} MB after {early:,}, {at_end[-1]:.0f} MB after {total:,}")
     return in_turn(
         "memory_backlog",
         "MB",

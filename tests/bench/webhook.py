@@ -48,7 +48,7 @@ async def configure(services: Services, folder: Path, text: str = "") -> Path:
 async def knows(address: str, secret: Path) -> None:
     """Wait until ingest has read the configuration."""
     connection = await whatsapp.Connection.open(address)
-    whole = whatsapp.request(address, PATH, whatsapp.body("15550000000", kit.new_id()), secret.read_bytes().strip())
+    whole = whatsapp.request(address, PATH, whatsapp.body("15550000000", kit.new_id()), whatsapp.key(secret))
 
     async def accepted() -> bool:
         return await connection.post(whole) == 200

@@ -97,7 +97,7 @@ async def _watching(services: Services) -> AsyncIterator[Watch]:
 async def _load(bench: Bench, watch: Watch, address: str, secret: Path, run: int) -> tuple[list[float], list[float]]:
     """Seconds to the offer, and to the webhook's own answer, of each request."""
     connection = await whatsapp.Connection.open(address)
-    key, count = secret.read_bytes().strip(), bench.count(PER_SECOND * SECONDS, 10)
+    key, count = whatsapp.key(secret), bench.count(PER_SECOND * SECONDS, 10)
     offers, posts = [], []
     began = time.perf_counter()
     for number in range(count):
@@ -127,8 +127,8 @@ def _result(offers: list[list[float]], posts: list[list[float]]) -> Result:
         [_ms(run, 0.99) for run in posts],
         goal=Goal(TARGET_MS, on="value"),
         higher_is_better=False,
-        measured_on=f"{PER_SECOND} signed webhooks a second for {SECONDS} s a run, each a new customer, to the offer on "
-        "the agent's WatchAgent stream; ingest, router, timeline, Kafka and PostgreSQL on one machine",
+        measured_on=f"{PER_SECOND} signed webhooks a second for {SECONDS} s a run, each a new customer, to the offer "
+        "on the agent's WatchAgent stream; ingest, router, timeline, Kafka and PostgreSQL on one machine",
         baseline_is="the answer to the same webhooks (acks=all)",
         details={
             "p50 ms": median(_ms(run, 0.5) for run in offers),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from pathlib import Path
 
 from deploy.local.examples import signature
 
@@ -23,6 +24,11 @@ def body(sender: str, message_id: str) -> bytes:
     }
     entry = {"id": "0", "changes": [{"field": "messages", "value": value}]}
     return json.dumps({"object": "whatsapp_business_account", "entry": [entry]}, separators=(",", ":")).encode()
+
+
+def key(file: Path) -> bytes:
+    """The account's secret."""
+    return file.read_bytes().strip()
 
 
 def request(host: str, path: str, content: bytes, secret: bytes) -> bytes:

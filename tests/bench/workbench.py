@@ -107,6 +107,11 @@ class Bench:
         """A topic of the benchmarks, empty in a fresh stack."""
         async with kafka.admin(self.stack.bootstrap) as client:
             await kafka.create_topics(client, [(name, partitions, 1, {"cleanup.policy": "delete"})])
+
+            async def there() -> bool:
+                return name in await kafka.describe_topics(client, [name])
+
+            await eventually(there, what=f"topic {name}")
         return name
 
 

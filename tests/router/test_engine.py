@@ -47,7 +47,6 @@ from trunkline_router.refusals import Refusal
 from tests.router.given import (
     ANA,
     BEN,
-    BILLING,
     CUSTOMER,
     RETURNS,
     Step,
@@ -133,7 +132,8 @@ CASES = [
     Case("who has a conversation of a removed team keeps it", ASSIGNED, Step(5, Configure(WITHOUT_BILLING)),
          [("", WITHOUT_BILLING)]),
     Case("less capacity takes nothing away", ASSIGNED, Step(5, Configure(FEWER)), [("", FEWER)]),
-    Case("a new agent who is not online gets nothing", QUEUED, Step(5, Configure(configured(2))), [("", configured(2))]),
+    Case("a new agent who is not online gets nothing", QUEUED, Step(5, Configure(configured(2))),
+         [("", configured(2))]),
     # presence
     Case("an agent goes online", CONFIGURED, Step(1, SetPresence("ana", Presence.ONLINE)),
          [("", AgentPresenceChanged("ana", Presence.ONLINE))]),
@@ -200,8 +200,9 @@ CASES = [
     Case("a note is added by anyone, whatever the status", RESOLVED, Step(5, AddNote("c1", "ben", "n1", "called")),
          [("c1", NoteAdded("n1", "ben", "called"))]),
     Case("a transfer gives the conversation to the other team's queue", ASSIGNED, Step(5, TO_RETURNS), TRANSFERRED),
-    Case("a transfer is offered at once where somebody is free", (*ASSIGNED, Step(2, SetPresence("ben", Presence.ONLINE))),
-         Step(5, TO_RETURNS), [*TRANSFERRED, offer("c1", 8, "ben", 35)]),
+    Case("a transfer is offered at once where somebody is free",
+         (*ASSIGNED, Step(2, SetPresence("ben", Presence.ONLINE))), Step(5, TO_RETURNS),
+         [*TRANSFERRED, offer("c1", 8, "ben", 35)]),
     Case("a supervisor's transfer takes the running offer back", OFFERED, Step(5, TO_RETURNS, supervising=True),
          [rescinded(RescindReason.TRANSFERRED), ("c1", ConversationTransferred("billing", "", "returns", "a return")),
           queued(QueueReason.TRANSFERRED, 5, "returns")]),
@@ -277,39 +278,3 @@ def test_events_carry_order_cause_actor_and_configuration() -> None:
         Event(5, "c1", 3, at(1), "cause", CUSTOMER, 1, waits),
         Event(6, "c1", 4, at(1), "cause", SYSTEM, 1, made),
     ]
-
-
-def test_time_never_runs_backwards_in_the_log() -> None:
-    """A clock that was set back does not put an event before its predecessor."""
-    engine, _ = after(*ONLINE, Step(10, message("c1")))
-    assert [e.occurred_at for e in ask(engine, Step(4, AcceptOffer("c1", O1, "ana")))] == [at(10)]
-
-
-def test_who_waits_longest_is_served_first_and_a_failed_offer_keeps_its_place() -> None:
-    """Order is by when a conversation entered, not by when it came back."""
-    engine, _ = after(*OFFERED, Step(5, message("c2")), Step(6, DeclineOffer("c1", O1, "ana", "")))
-    found = ask(engine, Step(7, SetPresence("ben", Presence.ONLINE)))
-    assert [(e.conversation_id, e.payload) for e in found][1:] == [offer("c1", 7, "ben", 27)]
-
-
-def test_the_longest_idle_agent_is_asked_first_and_ties_end_at_the_id() -> None:
-    """Never assigned comes before assigned; then by id."""
-    dora, emil = replace(ANA, id="dora"), replace(ANA, id="emil")
-    engine, _ = after(
-        Step(0, Configure(configured(agents=[emil, dora, replace(ANA, capacity=2)]))),
-        *(Step(0, SetPresence(a, Presence.ONLINE)) for a in ("emil", "dora", "ana")),
-        Step(1, message("c1")),
-        Step(2, AcceptOffer("c1", O1, "ana")),
-    )
-    asked = [ask(engine, Step(3, message(c)))[-1].payload for c in ("c2", "c3", "c4")]
-    assert asked == [offer(c, 4, a, 23)[1] for c, a in (("c2", "dora"), ("c3", "emil"), ("c4", "ana"))]
-
-
-def test_an_agent_beyond_capacity_gets_nothing_until_below_it() -> None:
-    """A smaller capacity counts from now on."""
-    engine, _ = after(*BEN_ONLINE, *(Step(1, message(c)) for c in ("c1", "c2", "c3")))
-    ask(engine, Step(2, AcceptOffer("c1", offer_id("c1", 4), "ben")))
-    ask(engine, Step(2, AcceptOffer("c2", offer_id("c2", 4), "ben")))
-    ask(engine, Step(3, Configure(configured(2, teams=[BILLING, RETURNS], agents=[replace(BEN, capacity=1)]))))
-    assert [e.conversation_id for e in ask(engine, Step(4, Resolve("c1", "ben")))] == ["c1"]
-    assert [e.conversation_id for e in ask(engine, Step(5, Resolve("c2", "ben")))] == ["c2", "c3"]

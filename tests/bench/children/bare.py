@@ -60,7 +60,7 @@ class Relay:
             if not builders[place].append(timestamp=None, key=row["key"], value=row["value"], headers=headers):
                 break
             sent.append(row["id"])
-        for place, builder in builders.items():
+        for builder in builders.values():
             builder.close()
         futures = [await self._producer.send_batch(b, work.OUT, partition=p) for p, b in builders.items()]
         await asyncio.gather(*futures)
@@ -113,8 +113,7 @@ async def main(asked: task.Task) -> dict[str, Any]:
                 await _transact(pool, asked, batches, next_offset)
                 meter.add(sum(map(len, batches.values())))
                 relay.wake.set()
-        while await pool.fetchval("select exists (select from outbox)"):
-            await asyncio.sleep(0.005)
+        await work.published(pool)
         found = meter.found()
         relaying.cancel()
         with suppress(asyncio.CancelledError):

@@ -17,13 +17,13 @@ from trunkline.inbound.v1.inbound_event_pb2 import InboundEvent
 from tests.bench.children import task
 
 
-class NoWeb(BootStrategy):  # type: ignore[misc]
+class NoWeb(BootStrategy):
     """Faust's boot without its web server."""
 
     enable_web = False
 
 
-class App(faust.App):  # type: ignore[misc]
+class App(faust.App):
     """A worker alone."""
 
     BootStrategy = NoWeb
@@ -65,17 +65,12 @@ def build(asked: task.Task) -> App:
         web_enabled=False,
         worker_redirect_stdouts=False,
     )
-    raw: dict[str, Any] = {
-        "key_type": bytes,
-        "value_type": bytes,
-        "key_serializer": "raw",
-        "value_serializer": "raw",
-    }
-    topic = app.topic(asked["topic"], **raw)
-    table = app.Table("last", partitions=asked["partitions"], options={"driver": "rocksdict"}, **raw)
+    raw = faust.Schema(key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
+    topic = app.topic(asked["topic"], schema=raw)
+    table = app.Table("last", partitions=asked["partitions"], options={"driver": "rocksdict"}, schema=raw)
     count = Count(asked["total"], asked["seconds"])
 
-    @app.agent(topic)  # type: ignore[untyped-decorator]
+    @app.agent(topic)
     async def keep(stream: Any) -> None:
         async for value in stream:
             event = InboundEvent.FromString(value)

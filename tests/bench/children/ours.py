@@ -34,7 +34,7 @@ class Keep(Processor):
         self._meter, self._publish = meter, publish
         self._in_hand = 0
 
-    async def prepare(self, batch: Batch) -> None:
+    async def prepare(self, _batch: Batch) -> None:
         """The clock starts."""
         self._meter.begin()
 
@@ -63,8 +63,7 @@ async def main(asked: task.Task) -> dict[str, Any]:
         consumer = _consumer(asked, pool, producer, meter)
         running = tasks.create_task(consumer.run())
         await meter.done.wait()
-        while await pool.fetchval("select exists (select from outbox)"):
-            await asyncio.sleep(0.005)
+        await work.published(pool)
         found = meter.found()
         consumer.stop()
         await running

@@ -15,7 +15,7 @@ from tests.bench.report import percentile
 
 async def main(asked: task.Task) -> dict[str, Any]:
     """For `seconds`, after a warm-up of a second that does not count."""
-    secret = (await asyncio.to_thread(Path(asked["secret_file"]).read_bytes)).strip()
+    secret = whatsapp.key(Path(asked["secret_file"]))
     requests = _requests(asked, secret)
     connections = [await whatsapp.Connection.open(asked["address"]) for _ in range(asked["connections"])]
     await _all(connections, requests, asked["warm_seconds"])

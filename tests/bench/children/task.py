@@ -7,7 +7,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ import uvloop
 Task = dict[str, Any]
 
 
-def run(main: Callable[[Task], Awaitable[dict[str, Any] | None]]) -> None:
+def run(main: Callable[[Task], Coroutine[Any, Any, dict[str, Any] | None]]) -> None:
     """Do the task on uvloop, as our services run."""
     keep(uvloop.run(main(given())))
 

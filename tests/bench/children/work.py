@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import asyncio
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from trunkline.inbound.v1.inbound_event_pb2 import InboundEvent
 from trunkline_common import cloudevents
@@ -59,6 +61,7 @@ def outgoing(event: InboundEvent) -> tuple[bytes, bytes]:
     return event.conversation_id.encode(), event.SerializeToString()
 
 
-def distinct(events: Sequence[InboundEvent]) -> int:
-    """How many conversations they are of."""
-    return len({event.conversation_id for event in events})
+async def published(pool: Any) -> None:
+    """Return when nothing is left in the outbox."""
+    while await pool.fetchval("select exists (select from outbox)"):  # noqa: ASYNC110 - the same for ours and bare
+        await asyncio.sleep(0.005)

@@ -202,12 +202,22 @@ def test_charsets_that_lie_or_do_not_exist(charset: str, body: bytes, text: str)
         b"From: ida@example.org\r\nContent-Type: text/plain; charset*=utf-8''%\r\n\r\nx",
         b"From: ida@example.org\r\nContent-Type: ;;;\r\nContent-Disposition: ===\r\nDate: yesterday\r\n\r\nx",
         b"From: ida@example.org\r\nContent-Transfer-Encoding: base64\r\n\r\n!!!not base64!!!",
+        b"From: ida@example.org\r\nContent-Type: text/plain; charset=a\x00b\r\n\r\nx",
+        b"From: ida@example.org\r\nContent-Type: text/plain; charset*=\r\n\r\nx",
         b"From: @@@, <>\r\nMessage-ID: <>\r\nReferences: <<<>>> < >\r\n\r\nx",
     ],
 )
 def test_broken_mail_is_still_mail(sent: bytes) -> None:
     """Whatever arrives has somebody's envelope around it and becomes a message."""
     assert read(sent).address == "ida@example.org"
+
+
+def test_parts_nested_without_end_are_one_attachment() -> None:
+    """Such a mail is an attack or a defect; it must not come back for days because it cannot be read."""
+    levels = (b"Content-Type: multipart/mixed; boundary=b%d\r\n\r\n--b%d\r\n" % (n, n) for n in range(3000))
+    found = read(b"From: ida@example.org\r\n" + b"".join(levels) + b"\r\nhi")
+    assert found.text == ""
+    assert [a.content_type for a in found.attachments] == ["multipart/mixed"]
 
 
 def test_mail_without_any_sender_is_kept() -> None:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from datetime import datetime
 from email import policy
+from email.headerregistry import BaseHeader, HeaderRegistry
 from email.message import EmailMessage
 from email.parser import BytesParser
 from email.utils import parseaddr, parsedate_to_datetime
@@ -16,6 +17,7 @@ from trunkline_ingest.model import Attachment
 
 # What the header parser of the standard library raises on malformed headers.
 MALFORMED = (ValueError, LookupError, AttributeError, TypeError)
+MAX_DEPTH = 50
 MESSAGE_ID = re.compile(r"<[^<>\s]+>")
 BLOCKS = frozenset(
     {"p", "div", "br", "tr", "li", "h1", "h2", "h3", "h4", "h5", "h6", "blockquote", "table", "ul", "ol"}
@@ -24,11 +26,37 @@ SHOWN = ("text/plain", "text/html")
 SILENT = frozenset({"script", "style", "head", "title"})
 
 
+class _Lenient(HeaderRegistry):
+    """Headers the standard library cannot parse become plain text, where it would raise."""
+
+    def __call__(self, name: str, value: str) -> BaseHeader:
+        try:
+            return super().__call__(name, value)
+        except MALFORMED:
+            return UNSTRUCTURED(name, value)
+
+
+UNSTRUCTURED = HeaderRegistry(use_default_map=False)
+POLICY = policy.default.clone(header_factory=_Lenient())
+
+
 def read(raw: bytes) -> EmailMessage:
-    """The message; the standard parser notes defects and raises nothing."""
-    found = BytesParser(policy=policy.default).parsebytes(raw)
-    assert isinstance(found, EmailMessage)  # noqa: S101 - policy.default makes them
+    """The message; parts nested deeper than people do are left as they are, in one piece."""
+    parser = BytesParser(EmailMessage, policy=POLICY)
+    try:
+        found = parser.parsebytes(raw)
+    except RecursionError:
+        found = None
+    if found is None or _is_deep(found):
+        found = parser.parsebytes(raw, headersonly=True)
     return found
+
+
+def _is_deep(message: EmailMessage) -> bool:
+    level = [message]
+    for _ in range(MAX_DEPTH):
+        level = [part for one in level if is_container(one) for part in _parts(one)]
+    return bool(level)
 
 
 def source(message: EmailMessage, name: str) -> str:
@@ -88,7 +116,7 @@ def content(part: EmailMessage) -> bytes:
         if part.is_multipart():
             inner = part.get_payload()
             return b"".join(bytes(one) for one in inner if isinstance(one, EmailMessage))
-    except MALFORMED:
+    except (*MALFORMED, RecursionError):
         return b""
     return found if isinstance(found, bytes) else b""
 
@@ -99,7 +127,7 @@ def text_of(part: EmailMessage) -> str:
     for charset in (charset_of(part), "utf-8"):
         try:
             return raw.decode(charset)
-        except (LookupError, UnicodeDecodeError):
+        except MALFORMED:
             continue
     return raw.decode("cp1252", "replace")
 

@@ -75,11 +75,12 @@ class Worker(faust.Worker):
 
     def __init__(self, app: App, *services: Any, **options: Any) -> None:
         super().__init__(app, *services, **options | {"quiet": True, "redirect_stdouts": False})
+        self._drain_seconds = app.drain_seconds
         self.spinner = None
 
     def _on_sigterm(self) -> None:
         """Faust waits for Kafka without end where it does not answer; the figures are in the log, not in here."""
-        self.loop.call_later(self.app.drain_seconds, _give_up)
+        self.loop.call_later(self._drain_seconds, _give_up)
         super()._on_sigterm()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Literal, assert_never
+from typing import Literal, NamedTuple, assert_never
 
 #: A snapshot is advice for this long; a share older than this is no longer added up.
 VALIDITY = timedelta(seconds=30)
@@ -15,9 +15,8 @@ HEARTBEAT = timedelta(seconds=10)
 Outcome = Literal["applied", "duplicate", "gap"]
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Queue:
-    """The conversations of one team."""
+class Queue(NamedTuple):
+    """The conversations of one team. A tuple, because it is hashed several times for every event."""
 
     tenant: str
     team: str
@@ -127,9 +126,9 @@ class Shard:
     def _leave(self, conversation_id: str, queue: Queue | None) -> None:
         if queue is None:
             return
-        self._tallies[queue].waiting.pop(conversation_id, None)
-        self._tallies[queue].assigned.discard(conversation_id)
-        self._changed.add(queue)
+        tally = self._tally(queue)
+        tally.waiting.pop(conversation_id, None)
+        tally.assigned.discard(conversation_id)
 
     def _enter(self, conversation_id: str, move: Move) -> Queue | None:
         match move:
@@ -145,7 +144,10 @@ class Shard:
 
     def _tally(self, queue: Queue) -> _Tally:
         self._changed.add(queue)
-        return self._tallies.setdefault(queue, _Tally())
+        tally = self._tallies.get(queue)
+        if tally is None:
+            tally = self._tallies[queue] = _Tally()
+        return tally
 
     def figures(self) -> dict[Queue, Figures]:
         """Every queue that any event of this partition ever named."""

@@ -27,13 +27,10 @@ M = TypeVar("M", bound=Message)
 def parse_step(value: bytes | None) -> Step:
     """A record of the conversations log. An event of a kind not known here moves nothing."""
     event = _decode(ConversationEvent, value)
-    _require(
-        tenant=event.tenant,
-        conversation_id=event.conversation_id,
-        seq=event.seq > 0,
-        occurred_at=event.HasField("occurred_at"),
-    )
-    return Step(event.conversation_id, event.seq, _move(event))
+    conversation_id, seq = event.conversation_id, event.seq
+    if not (event.tenant and conversation_id and seq > 0 and event.HasField("occurred_at")):
+        raise InvalidMessage("FIELD_MISSING", "tenant, conversation_id, seq and occurred_at are required")
+    return Step(conversation_id, seq, _move(event))
 
 
 def _move(event: ConversationEvent) -> Move | None:
@@ -54,7 +51,8 @@ def _move(event: ConversationEvent) -> Move | None:
 
 
 def _queue(event: ConversationEvent, team: str) -> Queue:
-    _require(team=team)
+    if not team:
+        raise InvalidMessage("FIELD_MISSING", "a move without a team")
     return Queue(event.tenant, team)
 
 

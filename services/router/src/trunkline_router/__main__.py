@@ -77,6 +77,7 @@ async def _consumer(stack: AsyncExitStack, settings: Settings, pool: postgres.Po
     producer = await stack.enter_async_context(Producer(settings.kafka, "router"))
     channel = await stack.enter_async_context(rpc.plain_channel(settings.timeline_target))
     token = settings.service_token_file.read_text().strip() if settings.service_token_file else ""
+    channel.get_state(try_to_connect=True)  # the first lookup has 50 ms and none to spare for a handshake
     lookup = TimelineLookup(channel, token)
     context = Context(
         group=GROUP,

@@ -83,7 +83,8 @@ def _agent(pool: Pool, agent_id: str) -> Agent:
 
 def _set_presence(pool: Pool, command: SetPresence) -> Decision:
     agent = _agent(pool, command.agent_id)
-    if agent.presence is command.presence and not agent.not_responding:
+    answers_again = agent.not_responding and command.presence is Presence.ONLINE
+    if agent.presence is command.presence and not answers_again:
         return []
     found: Decision = [("", AgentPresenceChanged(command.agent_id, command.presence))]
     if command.presence is Presence.OFFLINE:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+from collections import Counter
 from datetime import datetime
 from uuid import UUID, uuid5
 
@@ -151,20 +152,23 @@ def _displaced(conversation: Conversation, teams: set[str], agents: set[str], fa
 def _tick(engine: Engine, now: datetime) -> Decision:
     """End the offers that are due; wake the teams whose exclusions end."""
     found: Decision = []
+    misses: Counter[str] = Counter()
     for conversation in due(engine, now):
         if conversation.offer_expires_at is not None and conversation.offer_expires_at <= now:
-            found += _missed(engine.pool, conversation)
+            misses[conversation.offered_to] += 1
+            found += _missed(engine.pool, conversation, misses[conversation.offered_to])
         elif conversation.status is Status.QUEUED:
             engine.touched.add(conversation.team)
     return found
 
 
-def _missed(pool: Pool, conversation: Conversation) -> Decision:
+def _missed(pool: Pool, conversation: Conversation, nth: int) -> Decision:
+    """The agent's nth miss at this instant: several offers may end together."""
     agent = pool.agents[conversation.offered_to]
     timed_out = OfferTimedOut(conversation.offer_id, agent.config.id)
     again = ConversationQueued(conversation.team, QueueReason.OFFER_ENDED, conversation.entered_at)
     found: Decision = [(conversation.id, timed_out), (conversation.id, again)]
-    if agent.missed + 1 >= MAX_MISSED and not agent.not_responding:
+    if agent.missed + nth == MAX_MISSED and not agent.not_responding:
         found.append(("", AgentStoppedResponding(agent.config.id)))
     return found
 
