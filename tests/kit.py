@@ -32,7 +32,9 @@ def new_id() -> str:
     return str(uuid.uuid4())
 
 
-async def eventually(look: Callable[[], Awaitable[T]], *, seconds: float = 15.0, what: str = "the condition") -> T:
+async def eventually(
+    look: Callable[[], Awaitable[T | None]], *, seconds: float = 15.0, what: str = "the condition"
+) -> T:
     """The first true answer of `look`; fails with what was last seen when the deadline passes."""
     deadline, seen = time.monotonic() + seconds, None
     while time.monotonic() < deadline:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from email.message import EmailMessage
 from typing import Any
 
+import aiohttp
 import aiosmtplib
 import grpc
 from trunkline.router.v1 import router_service_pb2 as router
@@ -21,6 +22,19 @@ from deploy.local.story import PATIENCE_S, Shortfall, Story, new_id
 
 PHONE_NUMBER_ID = "100200300400500"
 CUSTOMER, NAME = "15550101", "Kim"
+
+
+async def handshake(story: Story, verify_token: str) -> None:
+    """The provider asks whether the webhook is ours, until ingest has the configuration and answers."""
+    query = {"hub.mode": "subscribe", "hub.verify_token": verify_token, "hub.challenge": "1158201444"}
+    deadline = time.monotonic() + PATIENCE_S
+    async with aiohttp.ClientSession() as http:
+        while time.monotonic() < deadline:
+            async with http.get(story.webhook("whatsapp", "wa-main"), params=query) as answer:
+                if answer.status == 200 and await answer.text() == query["hub.challenge"]:
+                    return
+            await asyncio.sleep(0.1)
+    raise Shortfall("the webhook's handshake was not answered")
 
 
 async def whatsapp(story: Story) -> str:

@@ -57,6 +57,7 @@ async def demo(folder: Path) -> None:
         producer = await stack.enter_async_context(Producer(local.bootstrap, "integrator"))
         token = services.keys.mint("supervisor", TENANT, "sam", timedelta(hours=1))
         story = Story(services, graph, twilio, otlp, log, producer, [("authorization", f"Bearer {token}")])
+        await chapters.handshake(story, _secret(folder, "wa-verify-token"))
         await tell(story)
 
 
@@ -113,11 +114,18 @@ def conclude(story: Story) -> None:
     }
     wrong = [f"{n}={figures[n]}" for n in ("assigned", "handoffs", "breaches", "duplicates_dropped") if figures[n] < 1]
     wrong += [f"lost={figures['lost']}"] if figures["lost"] else []
+    wrong += [f"span {name} tells {canary!r}" for name, canary in leaks(story.otlp)]
     wrong += [f"seq with gaps in {len(log.gaps())} conversations"] if log.gaps() else []
     line = " ".join(f"{name}={value}" for name, value in figures.items())
     if wrong:
         raise Shortfall(f"{', '.join(wrong)} ({line})")
     print(f"\ndemo: ok {line}", flush=True)
+
+
+def leaks(otlp: Receiver) -> list[tuple[str, str]]:
+    """Spans that hold what a customer wrote or their address: there must be none (P10)."""
+    canaries = ("parcel", "lamp", chapters.CUSTOMER, "+15550102", "lee@customer.example")
+    return [(s.name, c) for s in otlp.spans for c in canaries if c in s.name or c in str(dict(s.attributes))]
 
 
 def _document() -> Any:

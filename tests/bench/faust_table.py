@@ -8,7 +8,7 @@ from tests.bench.consumer import PARTITIONS, TOPIC, drain, prepare
 from tests.bench.report import Goal, Result, in_turn
 from tests.bench.workbench import Bench, Benchmark
 
-SECONDS = 10.0
+SECONDS, START_S = 10.0, 40.0
 
 
 async def measure(bench: Bench) -> list[Result]:
@@ -45,7 +45,7 @@ async def _agent(bench: Bench, count: int) -> dict[str, Any]:
         "total": count,
         "seconds": bench.count(int(SECONDS), 3),
     }
-    return await bench.child("faust_agent", task)
+    return await bench.child("faust_agent", task, SECONDS + START_S)
 
 
 BENCHMARK = Benchmark("faust", "our consumer against a Faust agent with a RocksDB table", measure)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from types import TracebackType
 from typing import Self
 
@@ -10,16 +11,16 @@ from aiohttp import ClientSession, web
 from tests.doubles.faults import Faults
 
 
-class WebDouble(Faults):
+class WebDouble(Faults, ABC):
     """`routes` says what it serves; `url` where it is while the block lasts; `http` calls back."""
 
     def __init__(self) -> None:
         super().__init__()
         self.url = ""
 
+    @abstractmethod
     def routes(self) -> list[web.RouteDef]:
         """What is served."""
-        raise NotImplementedError
 
     async def __aenter__(self) -> Self:
         application = web.Application()

@@ -73,6 +73,7 @@ class Shop:
 
     async def sent(self, account: str, count: int) -> list[str]:
         async def look() -> list[str]:
+            self.services.process("delivery").check()
             found = self.taken(account)
             return found if len(found) >= count else []
 
@@ -152,8 +153,7 @@ async def test_a_stopped_process_notes_what_is_in_the_air_so_that_it_is_sent_onc
     shop.services.process("delivery").send(signal.SIGTERM)
     await eventually(_released(shop), what="that no partition is owned")
     shop.graph.open.set()
-    await shop.services.stop("delivery")
-    assert shop.services.process("delivery").returncode == 0
+    assert await shop.services.process("delivery").wait(20) == 0
     assert shop.taken(shop.good) == ["first"]
 
     await shop.services.start("delivery", env={"TRUNKLINE_WHATSAPP_BASE_URL": shop.graph.url})

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -31,6 +33,7 @@ from tests.ingest.intake_samples import (
     tenants,
 )
 
+README = Path(__file__).parents[2] / "services/ingest/README.md"
 GOOD = message().SerializeToString()
 JSON = json.dumps(as_json(message())).encode()
 
@@ -105,6 +108,19 @@ def test_the_inbound_event_names_pool_conversation_and_content() -> None:
     assert found.received_time.ToDatetime(NOW.tzinfo) == NOW
     assert found.message.contact == Contact(address="kim@example.com", display_name="Kim")
     assert found.message.content == Content(text="Where is my order?")
+
+
+def test_the_readmes_kcat_line_is_a_good_event() -> None:
+    text = README.read_text()
+    value = re.search(r"^echo '(.*)' \|$", text, re.MULTILINE)
+    assert value
+    headers = dict(re.findall(r"-H (\S+?)=(\S+)", text))
+    found = taken(Sample(value[1].encode(), {name: text.encode() for name, text in headers.items()}))
+    assert (found.provider_message_id, found.message.content.text) == ("4711", "Where is my order?")
+
+
+def test_the_readme_lists_every_reason() -> None:
+    assert set(re.findall(r"`([A-Z_]+)`", README.read_text())) >= set(Reason)
 
 
 def test_what_postgresql_cannot_hold_is_cleaned_from_text() -> None:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
+import re
+import sys
 import uuid
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,6 +25,7 @@ from tests.kit import eventually, read_topic
 
 pytestmark = pytest.mark.stack
 INGRESS, DLQ, INBOUND = "trunkline.ingress.v1", "trunkline.ingress.dlq.v1", "trunkline.inbound.v1"
+README = Path(__file__).parents[2] / "services/ingest/README.md"
 TRACE = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
@@ -97,6 +102,19 @@ async def test_a_strangers_event_becomes_an_inbound_record_under_the_pools_key(
     assert letter["dlq.reason"] == b"UNKNOWN_FIELD"
     assert letter["dlq.detail"].startswith(b"colour: no such field")
     assert {name: letter[name] for name in broken.headers} == dict(broken.headers)
+
+
+async def test_the_readmes_python_produces_a_good_event(stack: Stack, services: Services) -> None:
+    found = re.search(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
+    assert found
+    await configured(stack, config())
+    await services.start("intake")
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", found[1], env={**os.environ, "KAFKA_BOOTSTRAP_SERVERS": stack.bootstrap}
+    )
+    assert await process.wait() == 0
+    event = InboundEvent.FromString((await inbound(stack, "acme", 1))[0].value)
+    assert event.event_id == ids.event_id("acme", "crm", "tickets", "4711", "message")
 
 
 async def test_a_flood_of_broken_events_stops_nobody_elses(stack: Stack, services: Services) -> None:

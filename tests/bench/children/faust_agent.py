@@ -11,6 +11,7 @@ import time
 from typing import Any
 
 import faust
+import mode.loop
 from faust.app.base import BootStrategy
 from trunkline.inbound.v1.inbound_event_pb2 import InboundEvent
 
@@ -65,9 +66,9 @@ def build(asked: task.Task) -> App:
         web_enabled=False,
         worker_redirect_stdouts=False,
     )
-    raw = faust.Schema(key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
-    topic = app.topic(asked["topic"], schema=raw)
-    table = app.Table("last", partitions=asked["partitions"], options={"driver": "rocksdict"}, schema=raw)
+    raw: dict[str, Any] = {"key_type": bytes, "value_type": bytes}
+    topic = app.topic(asked["topic"], key_serializer="raw", value_serializer="raw", **raw)
+    table = app.Table("last", partitions=asked["partitions"], options={"driver": "rocksdict"}, **raw)
     count = Count(asked["total"], asked["seconds"])
 
     @app.agent(topic)
@@ -84,5 +85,5 @@ def build(asked: task.Task) -> App:
 
 
 if __name__ == "__main__":
-    faust.use("uvloop") if hasattr(faust, "use") else None
+    mode.loop.use("uvloop")
     build(task.given()).Worker(quiet=True, loglevel="ERROR").execute_from_commandline()
