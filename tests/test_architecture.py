@@ -221,7 +221,7 @@ def faults_are_read_in_one_place(source: Source) -> Iterator[str]:
     if source.name == "faultpoints":
         return
     texts = {n.value for n in ast.walk(source.tree) if isinstance(n, ast.Constant)}
-    yield from (f"reads {name}" for name in ("CRASH_AT", "TRUNKLINE_SABOTAGE") if name in texts)
+    yield from (f"reads {name}" for name in ("CRASH_AT", "FREEZE_AT", "TRUNKLINE_SABOTAGE") if name in texts)
 
 
 #: Each rule with modules that break it.

@@ -49,7 +49,7 @@ def _result(ours: list[dict[str, Any]], bare: list[dict[str, Any]], count: int) 
         [b["per_s"] for b in bare],
         goal=Goal(0.8),
         higher_is_better=True,
-        measured_on=f"{count:,} protobuf messages of 300 bytes in {PARTITIONS} partitions, {CONVERSATIONS:,} "
+        measured_on=f"{count:,} protobuf messages of 250 bytes in {PARTITIONS} partitions, {CONVERSATIONS:,} "
         "conversations, one process, from the first batch in hand to the last COMMIT; the outbox is relayed meanwhile",
         baseline_is="aiokafka getmany + asyncpg, one transaction per poll, the same parse, upsert, outbox and relay",
         details={"until published, ours/s": published[0], "bare/s": published[1], "ratio": published[0] / published[1]},

@@ -27,7 +27,7 @@ async def measure(bench: Bench) -> list[Result]:
             faust,
             goal=Goal(5.0),
             higher_is_better=True,
-            measured_on=f"{count:,} protobuf messages of 300 bytes in {PARTITIONS} partitions, one process; ours as in "
+            measured_on=f"{count:,} protobuf messages of 250 bytes in {PARTITIONS} partitions, one process; ours as in "
             "consumer, until COMMIT in PostgreSQL with a message per event in the outbox",
             baseline_is=f"Faust 0.15.3 agent, RocksDB table, at least once, {SECONDS:g} s at most; it writes the table "
             "and its changelog and publishes nothing",

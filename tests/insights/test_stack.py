@@ -8,12 +8,17 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from random import Random
 from typing import TypeVar
 
 import grpc
 import pytest
 import pytest_asyncio
-from trunkline.conversations.v1.conversation_event_pb2 import ConversationAssigned, ConversationStarted
+from trunkline.conversations.v1.conversation_event_pb2 import (
+    ConversationAssigned,
+    ConversationResolved,
+    ConversationStarted,
+)
 from trunkline.insights.v1.insights_service_pb2 import GetQueueRequest, WatchQueueRequest, WatchQueueResponse
 from trunkline.insights.v1.insights_service_pb2_grpc import InsightsServiceStub
 from trunkline.insights.v1.queue_pb2 import QueueSnapshot
@@ -206,3 +211,61 @@ async def test_a_stopped_worker_ends_in_seconds_though_somebody_watches_and_its_
     lines = [line for line in process.log.read_text().splitlines() if line.startswith("{")]
     assert {"grpc", "ready"} <= {json.loads(line)["event"] for line in lines}
     assert desk.tenant not in process.log.read_text()
+
+
+class Traffic:
+    """Conversations moving at random between two teams, some records written again later, as a stale relay would."""
+
+    def __init__(self, desk: Desk) -> None:
+        self.desk, self.random = desk, Random(7)  # noqa: S311 - traffic, not secrets
+        self.seqs: dict[str, int] = {}
+        self.stands: dict[str, tuple[str, str]] = {}
+        self.written: list[Outgoing] = []
+
+    def step(self) -> Outgoing:
+        name, team = f"c{self.random.randrange(300)}", self.random.choice(["billing", "sales"])
+        kind = self.random.choice(["waits", "assigned", "resolved"])
+        self.stands[name] = (kind, team)
+        self.seqs[name] = self.seqs.get(name, 0) + 1
+        payloads: dict[str, Payload] = {
+            "waits": queued(team, self.desk.since),
+            "assigned": ConversationAssigned(team=team),
+            "resolved": ConversationResolved(team=team),
+        }
+        key = f"{self.desk.tenant}-{name}"
+        value = event(key, self.seqs[name], payloads[kind], time=self.desk.since, tenant=self.desk.tenant)
+        return Outgoing(LOG, key.encode(), value)
+
+    async def write(self, count: int) -> None:
+        batch = [self.step() for _ in range(count)]
+        self.written += batch
+        batch += self.random.choices(self.written, k=count // 20)
+        while batch:
+            batch = batch[await self.desk.producer.send_all(batch) :]
+
+    def count(self, kind: str, team: str) -> int:
+        return sum(1 for stand in self.stands.values() if stand == (kind, team))
+
+    async def shows(self) -> None:
+        for team in ("billing", "sales"):
+            waits, assigned = self.count("waits", team), self.count("assigned", team)
+            await self.desk.shows(team, waits, assigned, 0 if waits else None)
+
+
+@pytest.mark.faults
+async def test_after_kills_in_full_traffic_the_figures_equal_a_naive_recount(stack: Stack) -> None:
+    """Two workers with stable names; one or the other is killed and started anew while the log grows."""
+    async with Services(stack, env=FAST) as services, kafka.Producer(stack.bootstrap, "test") as producer:
+        names = ("w1", "w2")
+        for name in names:
+            await services.start("insights", instance=name, env={"TRUNKLINE_INSTANCE": name})
+        traffic = Traffic(Desk(services, producer, "w1"))
+        for victim in ("w1", "w2", "w2", "w1", "w1"):
+            await traffic.write(1000)
+            await services.kill(victim)
+            await traffic.write(1000)
+            await services.start("insights", instance=victim, env={"TRUNKLINE_INSTANCE": victim}, wait=False)
+            await traffic.write(1000)
+        for name in names:
+            await services.wait_ready(name)
+        await traffic.shows()

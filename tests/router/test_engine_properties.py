@@ -41,7 +41,7 @@ from trunkline_router.inputs import (
 from trunkline_router.pool import Pool, Status
 from trunkline_router.refusals import Refusal
 
-from tests.router.given import ANA, BEN, BILLING, POOL, RETURNS, Step, ask, at, configured, message
+from tests.router.given import ANA, BEN, BILLING, POOL, RETURNS, Step, after, ask, at, configured, message
 
 CARLA = replace(BEN, id="carla", capacity=3)
 CONFIGURATIONS = [
@@ -174,7 +174,7 @@ HELD = (Status.OFFERED, Status.ASSIGNED)
 
 
 @settings(max_examples=150, deadline=None, phases=PHASES)
-@given(st.lists(DRAWS, min_size=1, max_size=60))
+@given(st.lists(DRAWS, min_size=10, max_size=80))
 def test_invariants_hold_after_every_input_and_the_log_rebuilds_the_pool(draws: list[Draw]) -> None:
     """One holder, room for every offer, nobody waits in vain, seq without gaps, replay and snapshot are equal."""
     run = Run()
@@ -198,7 +198,7 @@ ABOUT_A_STATE = (SetPresence, AcceptOffer, DeclineOffer, Resolve, Reopen, Config
 
 
 @settings(max_examples=80, deadline=None, phases=PHASES)
-@given(st.lists(DRAWS, min_size=1, max_size=40))
+@given(st.lists(DRAWS, min_size=10, max_size=60))
 def test_the_same_command_again_changes_nothing(draws: list[Draw]) -> None:
     """It is already so, or it is refused; [] means already so."""
     run = Run()
@@ -216,7 +216,7 @@ def test_the_same_command_again_changes_nothing(draws: list[Draw]) -> None:
 
 
 @settings(max_examples=40, deadline=None, phases=PHASES)
-@given(st.lists(DRAWS, min_size=1, max_size=40), st.integers(1, 39))
+@given(st.lists(DRAWS, min_size=10, max_size=60), st.integers(1, 39))
 def test_a_pool_that_is_loaded_anew_in_between_decides_the_same(draws: list[Draw], cut: int) -> None:
     """What is derived (order, timers, teams to look at) is rebuilt from what is stored."""
     whole, halves = Run(), Run()
@@ -235,11 +235,18 @@ def drawn(chance: random.Random) -> Draw:
 
 
 def fingerprint() -> str:
-    """A digest of what follows from six hundred inputs that are the same every time."""
+    """A digest of what follows from many inputs that are the same every time."""
     chance, run = random.Random(7), Run()  # noqa: S311 - the same numbers every time are the point
     for _ in range(600):
         run.step(drawn(chance))
-    return hashlib.sha256("\n".join(map(repr, run.log)).encode()).hexdigest()
+    alone = replace(ANA, capacity=30)
+    _, log = after(
+        Step(0, Configure(configured(agents=[alone]))),
+        Step(1, SetPresence("ana", Presence.ONLINE)),
+        *(Step(2, message(f"c{n}")) for n in range(30)),
+        Step(3, SetPresence("ana", Presence.OFFLINE)),
+    )
+    return hashlib.sha256("\n".join(map(repr, run.log + log)).encode()).hexdigest()
 
 
 def test_decisions_do_not_depend_on_the_process() -> None:

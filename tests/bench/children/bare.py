@@ -27,8 +27,8 @@ OUTBOX = """
 insert into outbox (grp, part, topic, key, value, headers)
 select $1, $2, $3, * from unnest($4::bytea[], $5::bytea[], $6::text[])
 """
-PENDING = "select id, key, value, headers from outbox where grp = $1 order by id limit 2000"
-SENT = "delete from outbox where grp = $1 and id = any($2::bigint[])"
+PENDING = "select id, key, value, headers from outbox where grp = $1 and part = 0 order by id limit 2000"
+SENT = "delete from outbox where grp = $1 and part = 0 and id = any($2::bigint[])"
 CHUNK = 4000
 
 

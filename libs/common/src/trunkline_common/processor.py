@@ -31,7 +31,8 @@ class Batch:
     records: Sequence[Record]
     requests: Sequence[Request]
     now: datetime
-    #: Everything that was in the partition when it was claimed is read by the end of this batch: timers may fire.
+    #: What was in the partition when it was claimed, and what has been fetched since, is in or before this batch:
+    #: timers may fire.
     caught_up: bool = True
 
 

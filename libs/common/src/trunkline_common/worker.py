@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import structlog
 
 from trunkline_common import outbox, partitions, telemetry
+from trunkline_common.backlog import Backlog
 from trunkline_common.clock import Clock
 from trunkline_common.deadletters import Rejected, dead_letter
 from trunkline_common.errors import Busy, Fenced, PoisonFlood, unavailable
@@ -26,9 +27,7 @@ from trunkline_common.processor import Batch, Effects, Processor, Request
 
 log = structlog.get_logger(__name__)
 
-MAX_RECORDS = 2000
-MAX_REQUESTS = 500
-HIGH_WATER, LOW_WATER = 4000, 2000  # records queued for a partition before its fetching pauses, and resumes
+MAX_REQUESTS = 500  # commands that share one transaction
 #: The batch is begun again after these.
 AGAIN: tuple[type[BaseException], ...] = (*OUTAGES, Busy)
 
@@ -72,7 +71,7 @@ class Worker:
 
     def __init__(self, tp: TopicPartition, context: Context, source: Source) -> None:
         self.tp, self._context, self._source = tp, context, source
-        self._records: deque[Record] = deque()
+        self._backlog = Backlog()
         self._requests: deque[tuple[Request, asyncio.Future[Any]]] = deque()
         self._wake = asyncio.Event()
         self._paused = self._stopping = False
@@ -88,8 +87,8 @@ class Worker:
         """Take fetched records; pauses the fetching when too many wait."""
         if not self.claimed.is_set():
             return
-        self._records.extend(records)
-        if len(self._records) > HIGH_WATER and not self._paused:
+        self._backlog.add(records)
+        if self._backlog.full and not self._paused:
             self._paused = True
             self._source.pause(self.tp)
         self._wake.set()
@@ -129,7 +128,7 @@ class Worker:
 
     def _disown(self) -> None:
         self.claimed.clear()
-        self._records.clear()
+        self._backlog.clear()
         for _, future in self._take_requests(len(self._requests)):
             if not future.done():
                 future.set_exception(unavailable("owner"))
@@ -195,7 +194,7 @@ class Worker:
             now, due = self._context.clock(), processor.next_due()
             if self.position < self._end_at_claim:
                 due = None  # what is due may have been answered by a record still to be read (sla 12.4)
-            if self._records or self._requests or (due is not None and due <= now):
+            if self._backlog or self._requests or (due is not None and due <= now):
                 return self._take_batch(now)
             with suppress(TimeoutError):
                 async with asyncio.timeout(None if due is None else (due - now).total_seconds()):
@@ -203,14 +202,15 @@ class Worker:
         return None
 
     def _take_batch(self, now: datetime) -> Batch:
-        records = [self._records.popleft() for _ in range(min(len(self._records), MAX_RECORDS))]
-        if self._paused and len(self._records) < LOW_WATER:
+        records = self._backlog.take()
+        if self._paused and self._backlog.low:
             self._paused = False
             self._source.resume(self.tp)
         self._in_flight = self._take_requests(MAX_REQUESTS)
         requests = [request for request, _ in self._in_flight]
         batch = Batch(records, requests, now)
-        return replace(batch, caught_up=_end(batch, self.position) >= self._end_at_claim)
+        caught_up = _end(batch, self.position) >= self._end_at_claim and not self._backlog
+        return replace(batch, caught_up=caught_up)
 
     def _take_requests(self, most: int) -> list[tuple[Request, asyncio.Future[Any]]]:
         taken = [self._requests.popleft() for _ in range(min(len(self._requests), most))]
@@ -268,11 +268,10 @@ class Worker:
         log.warning("batch kept, trying again", group=own.group, part=own.partition, error=repr(error))
         waiting_for = error.waiting_for if isinstance(error, Busy) else "postgresql"
         self._answer([unavailable(waiting_for)] * len(batch.requests))
-        self._records.extendleft(reversed(batch.records))
+        self._backlog.give_back(batch.records)
         await asyncio.sleep(0.2)
         self.position = await self._patiently(lambda: partitions.position(self._context.pool, own))
-        while self._records and self._records[0].offset < self.position:
-            self._records.popleft()
+        self._backlog.drop_before(self.position)
         await self._processor.close()
         self._processor = await self._patiently(lambda: self._loaded(own))
 

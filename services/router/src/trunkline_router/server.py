@@ -29,6 +29,7 @@ from trunkline_router.watch import Watcher, Watchers
 IDS = UUID("3e1b0b7e-5d8e-5a57-8a53-4a3f6b7b9c21")
 DESK: tuple[Role, ...] = ("agent", "supervisor", "admin", "service")
 COMMAND = ("request_id", "conversation_id", "agent_id")
+MAX_TEXT = 25_000  # characters, the most any channel takes (features: limits); also keeps events below a record's size
 
 POLICY = {
     "SetAgentPresence": rpc.allow(*DESK, required=("request_id", "agent_id", "presence")),
@@ -57,8 +58,17 @@ def derived_id(request: Any) -> str:
     return str(uuid5(IDS, f"{caller().tenant}/{request.request_id}"))
 
 
+def limited(field: str, text: str) -> str:
+    """The text, if it is not too long."""
+    if len(text) > MAX_TEXT:
+        raise invalid_request(Violation(field, f"must have at most {MAX_TEXT} characters"))
+    return text
+
+
 def content_of(request: api.SendReplyRequest) -> Content:
     """What is to be said; it must not be empty."""
+    limited("content.text", request.content.text)
+    limited("content.subject", request.content.subject)
     if not request.content.text.strip() and not request.content.attachments:
         raise invalid_request(Violation("content.text", "must not be empty without attachments"))
     return read(Content, request.content)
@@ -89,7 +99,9 @@ class RouterServer(RouterServiceServicer):
         return await self._command(request, context, body, api.AcceptOfferResponse)
 
     async def DeclineOffer(self, request: api.DeclineOfferRequest, context: rpc.Context) -> Any:  # noqa: N802
-        body = inputs.DeclineOffer(request.conversation_id, request.offer_id, request.agent_id, request.reason)
+        body = inputs.DeclineOffer(
+            request.conversation_id, request.offer_id, request.agent_id, limited("reason", request.reason)
+        )
         return await self._command(request, context, body, api.DeclineOfferResponse)
 
     async def SendReply(self, request: api.SendReplyRequest, context: rpc.Context) -> Any:  # noqa: N802
@@ -99,13 +111,15 @@ class RouterServer(RouterServiceServicer):
 
     async def AddNote(self, request: api.AddNoteRequest, context: rpc.Context) -> Any:  # noqa: N802
         note_id = derived_id(request)
-        body = inputs.AddNote(request.conversation_id, request.agent_id, note_id, request.text)
+        body = inputs.AddNote(request.conversation_id, request.agent_id, note_id, limited("text", request.text))
         return await self._command(request, context, body, api.AddNoteResponse, note_id=note_id)
 
     async def TransferConversation(  # noqa: N802
         self, request: api.TransferConversationRequest, context: rpc.Context
     ) -> Any:
-        body = inputs.Transfer(request.conversation_id, request.agent_id, request.to_team, request.reason)
+        body = inputs.Transfer(
+            request.conversation_id, request.agent_id, request.to_team, limited("reason", request.reason)
+        )
         return await self._command(request, context, body, api.TransferConversationResponse)
 
     async def ResolveConversation(  # noqa: N802

@@ -16,7 +16,6 @@ from trunkline_common.partitions import Claim
 from trunkline_common.postgres import Connection, Pool
 from trunkline_common.processor import Batch, Effects, Processor, decode
 from trunkline_common.tenants import Tenants
-from trunkline_common.worker import MAX_RECORDS
 
 from trunkline_sla import store, wire
 from trunkline_sla.clocks import Step, next_at
@@ -66,7 +65,7 @@ class Projector(Processor):
     async def process(self, tx: Connection, batch: Batch) -> Effects:
         """Records first, so that a reply wins over the timer; then what is due."""
         now = batch.now - self._lateness
-        due = self._timers.due(now, FIRINGS) if _may_fire(batch) else []
+        due = self._timers.due(now, FIRINGS) if batch.caught_up else []  # sla 12.4: a reply may still wait
         touched = dict.fromkeys([*(e.conversation_id for _, e in self._events), *due])
         if not touched:
             return Effects(rejected=self._rejected)
@@ -91,11 +90,6 @@ class Projector(Processor):
                 step.see(event, self._policies.get((event.tenant, event.config_version), ()))
                 facts += step.facts[before:]
         return facts
-
-
-def _may_fire(batch: Batch) -> bool:
-    """Not while records wait that may hold the reply: before the end at claim, or with a full batch (sla 12.4)."""
-    return batch.caught_up and len(batch.records) < MAX_RECORDS
 
 
 def _look(steps: dict[str, Step], due: Sequence[str], now: datetime) -> list[SlaFact]:
