@@ -137,7 +137,7 @@ def _option(name: str) -> str:
 
 
 def _secret(folder: Path, name: str) -> str:
-    return (secrets_folder(folder) / name).read_text().strip()
+    return (secrets_folder(folder, TENANT) / name).read_text().strip()
 
 
 def _env(otlp: Receiver) -> Mapping[str, str]:

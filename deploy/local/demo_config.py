@@ -20,10 +20,10 @@ TENANT = "demo"
 APPLY_S = 15.0
 
 
-def make_secrets(document: object, folder: Path) -> list[Path]:
+def make_secrets(document: object, folder: Path, tenant: str = TENANT) -> list[Path]:
     """A random secret in every file that an entry `secrets` names, wherever in the document; present ones are kept."""
     return [
-        ensure_secret(secrets_folder(folder) / Path(name).name, secrets.token_hex(16).encode())
+        ensure_secret(secrets_folder(folder, tenant) / Path(name).name, secrets.token_hex(16).encode())
         for name in _secret_names(document)
     ]
 

@@ -45,7 +45,7 @@ def whatsapp_curl(env: Mapping[str, str], document: Mapping[str, Any], folder: P
     account = account_of(document, "whatsapp")
     if account is None:
         return None
-    secret = (secrets_folder(folder) / account["secrets"]["app_secret"]).read_bytes()
+    secret = (secrets_folder(folder, TENANT) / account["secrets"]["app_secret"]).read_bytes()
     options = account.get("options") or {}
     body = whatsapp_body(str(options.get("phone_number_id", account["id"])))
     return (

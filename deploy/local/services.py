@@ -208,7 +208,10 @@ class Services:
         }
 
 
-def secrets_folder(folder: Path) -> Path:
+def secrets_folder(folder: Path, tenant: str = "") -> Path:
+    """Where a tenant's secrets are; without one, the folder of all tenants' folders."""
     made = folder / "secrets"
-    made.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for part in ("", tenant):
+        made /= part
+        made.mkdir(mode=0o700, parents=True, exist_ok=True)
     return made

@@ -39,10 +39,10 @@ async def configure(services: Services, folder: Path, text: str = "") -> Path:
     """Put the demo tenant's configuration in force for ours; the file of the WhatsApp account's secret."""
     text = text or DEMO_TENANT.read_text()
     document = yaml.safe_load(text)
-    make_secrets(document, folder)
+    make_secrets(document, folder, TENANT)
     await kit.apply_config(services, TENANT, text)
     account = next(a for a in document["accounts"] if a["id"] == whatsapp.ACCOUNT)
-    return folder / "secrets" / str(account["secrets"]["app_secret"])
+    return folder / "secrets" / TENANT / str(account["secrets"]["app_secret"])
 
 
 async def knows(address: str, secret: Path) -> None:

@@ -117,7 +117,7 @@ async def test_a_token_just_expired_passes_within_the_leeway(issuer: Issuer) -> 
 async def test_an_unsigned_token_is_refused(issuer: Issuer) -> None:
     """alg none, with the key id of a good key."""
     claims = jwt.decode(issuer.token(), options={"verify_signature": False})
-    assert await refusal(issuer, jwt.encode(claims, None, algorithm="none", headers={"kid": "ed"}))
+    assert await refusal(issuer, jwt.encode(claims, "", algorithm="none", headers={"kid": "ed"}))
 
 
 async def test_a_public_key_is_not_a_shared_secret(issuer: Issuer) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 
 import pytest
@@ -55,11 +56,11 @@ def test_a_point_stops_the_process_at_the_nth_pass(
 ) -> None:
     """Only the named point counts, and only its n-th pass."""
     killed: list[int] = []
-    monkeypatch.setattr(faultpoints.os, "kill", lambda _pid, sent: killed.append(sent))
+    monkeypatch.setattr(os, "kill", lambda _pid, sent: killed.append(sent))
     monkeypatch.setattr(faultpoints, "_passed", {})
     monkeypatch.setenv(variable, "relay.after_send:2")
     for point in ("batch.after_commit", "relay.after_send"):
-        faultpoints.crash_point(point)  # type: ignore[arg-type] # both are points
+        faultpoints.crash_point(point)
     assert killed == []
     faultpoints.crash_point("relay.after_send")
     faultpoints.crash_point("relay.after_send")

@@ -222,7 +222,7 @@ async def test_commands_in_flight_when_the_owner_dies_have_one_effect_each(world
 
 async def test_kafka_down_fails_no_command_and_webhooks_ask_for_a_retry(world: World) -> None:
     """P4: for 20 s commands go on and webhooks answer 503; afterwards everything is published, in order."""
-    make_secrets({"secrets": {"a": "wa-app-secret", "b": "wa-verify-token"}}, world.stack.folder)
+    make_secrets({"secrets": {"a": "wa-app-secret", "b": "wa-verify-token"}}, world.stack.folder, world.tenant)
     await world.services.start("ingest")
     sent = await world.send(1)
     await world.arrived(sent)

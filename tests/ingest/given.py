@@ -70,11 +70,12 @@ def raw(body: bytes = b"", *, target: str = "/", headers: Mapping[str, str] | No
     return Raw("POST", "https://hooks.example", target, dict(headers or {}), body)
 
 
-def write_secrets(folder: Path) -> dict[str, str]:
+def write_secrets(folder: Path, tenant: str = "acme") -> dict[str, str]:
     """The files that the accounts above name, with random content."""
+    (folder / tenant).mkdir(parents=True, exist_ok=True)
     found = {name: secrets.token_hex(16) for name in ("wa-app", "wa-verify", "sms-auth")}
     for name, value in found.items():
-        (folder / name).write_text(value + "\n")
+        (folder / tenant / name).write_text(value + "\n")
     return found
 
 

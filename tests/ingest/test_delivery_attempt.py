@@ -77,7 +77,7 @@ def provider(answer: Callable[[], Sent], *configs: TenantConfig) -> Provider:
     async def send(_message: OutboundMessage, _account: ChannelAccount, _context: SendContext) -> Sent:
         return answer()
 
-    context = SendContext(http=None, whatsapp_base_url="", twilio_base_url="", smtp_relay="", secret=str)  # type: ignore[arg-type] # the fake does not use it
+    context = SendContext(http=None, whatsapp_base_url="", twilio_base_url="", smtp_relay="", secret=lambda *_: "")  # type: ignore[arg-type] # the fake does not use it
     return Provider({"whatsapp": replace(ADAPTER, send=send)}, tenants(*configs or (CONFIG,)), context, lambda: NOW)
 
 
@@ -190,13 +190,19 @@ def test_an_outbound_record_that_names_no_pool_is_invalid() -> None:
             parse(record(value))
 
 
-def test_secrets_are_read_anew_and_only_from_their_folder(tmp_path: Path) -> None:
-    (tmp_path / "in").mkdir()
+def test_secrets_are_read_anew_and_only_from_the_tenants_own_folder(tmp_path: Path) -> None:
+    for tenant in ("acme", "other"):
+        (tmp_path / "in" / tenant).mkdir(parents=True)
     (tmp_path / "outside").write_text("x")
+    (tmp_path / "in" / "shared").write_text("x")
+    (tmp_path / "in" / "other" / "theirs").write_text("x")
     read = secrets(tmp_path / "in")
     for value in ("one", "two"):
-        (tmp_path / "in" / "token").write_text(f"{value}\n")
-        assert read("token") == value
-    for name in ("../outside", "", ".", "absent", str(tmp_path / "outside")):
+        (tmp_path / "in" / "acme" / "token").write_text(f"{value}\n")
+        assert read("acme", "token") == value
+    for name in ("theirs", "../other/theirs", "../shared", "../../outside", "", ".", "..", str(tmp_path / "outside")):
         with pytest.raises(SendFailed):
-            read(name)
+            read("acme", name)
+    for tenant in ("", ".", "..", "../in/acme", "acme/../acme", str(tmp_path / "in" / "acme")):
+        with pytest.raises(SendFailed):
+            read(tenant, "token")

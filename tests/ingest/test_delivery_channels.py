@@ -83,7 +83,7 @@ async def http() -> AsyncIterator[aiohttp.ClientSession]:
 
 
 def context(http: aiohttp.ClientSession, url: str = "", relay: str = "") -> SendContext:
-    return SendContext(http, url, url, relay, KEYS.__getitem__)
+    return SendContext(http, url, url, relay, lambda _tenant, name: KEYS[name])
 
 
 async def test_whatsapp_sends_and_its_signed_receipt_names_the_message(
@@ -122,7 +122,7 @@ async def test_graph_refuses_what_meta_would(http: aiohttp.ClientSession) -> Non
         ):
             with pytest.raises(SendRefused):
                 await whatsapp.send(bad, WHATSAPP, reach)
-        strangers = SendContext(http, graph.url, "", "", lambda _: "stranger")
+        strangers = SendContext(http, graph.url, "", "", lambda *_: "stranger")
         with pytest.raises(SendFailed, match="401"):
             await whatsapp.send(message("whatsapp", "+15550100"), WHATSAPP, strangers)
         assert (graph.received, graph.attempts) == ([], 5)

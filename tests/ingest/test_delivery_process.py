@@ -92,12 +92,12 @@ class Shop:
 @pytest.fixture
 async def shop(stack: Stack, services: Services) -> AsyncIterator[Shop]:
     token = secrets.token_hex(16)
-    (secrets_folder(stack.folder) / "graph").write_text(token)
     async with (
         GraphDouble(access_token=token, app_secret=secrets.token_hex(16)) as graph,
         Producer(stack.bootstrap, "test") as producer,
     ):
         found = Shop(stack, services, graph, producer)
+        (secrets_folder(stack.folder, found.tenant) / "graph").write_text(token)
         await found.start()
         yield found
         await services.stop_all()

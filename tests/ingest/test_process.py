@@ -59,7 +59,7 @@ class Running:
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def running(stack: Stack) -> AsyncIterator[Running]:
     """One ingest process that knows the tenant; no PostgreSQL is used."""
-    secrets = write_secrets(secrets_folder(stack.folder))
+    secrets = write_secrets(secrets_folder(stack.folder), TENANT)
     async with Producer(stack.bootstrap, "test") as producer:
         value = config(TENANT).SerializeToString()
         await producer.send(Outgoing("trunkline.config.v1", f"{TENANT}/1".encode(), value), timeout=20)

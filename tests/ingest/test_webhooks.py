@@ -14,7 +14,9 @@ from aiohttp.test_utils import TestClient, TestServer
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from trunkline.config.v1.config_pb2 import ChannelAccount
 from trunkline_common import telemetry
+from trunkline_ingest.accounts import Directory
 from trunkline_ingest.channels import CHANNELS
 from trunkline_ingest.secret_files import SecretFiles
 from trunkline_ingest.webhooks import MAX_BODY, Webhooks
@@ -39,9 +41,11 @@ FORM_URL = "/webhooks/form/acme/web"
 class Door:
     """The application with a publisher in memory."""
 
-    def __init__(self, client: TestClient[Any, Any], publisher: FakePublisher, folder: Path) -> None:
-        self.client, self.publisher, self.folder = client, publisher, folder
-        self.secrets = write_secrets(folder)
+    def __init__(
+        self, client: TestClient[Any, Any], accounts: Directory, publisher: FakePublisher, folder: Path
+    ) -> None:
+        self.client, self.accounts, self.publisher, self.folder = client, accounts, publisher, folder
+        self.secrets, self.others_secrets = write_secrets(folder), write_secrets(folder, "other")
 
     async def meta(self, body: bytes, url: str = URL, secret: str = "") -> tuple[int, dict[str, str]]:
         """POST as Meta; the status and the headers."""
@@ -55,9 +59,10 @@ class Door:
 async def door(tmp_path: Path) -> AsyncIterator[Door]:
     """A tenant acme with all channels, and another one with the same account ids."""
     publisher = FakePublisher()
-    app = Webhooks(directory(config(), config("other")), SecretFiles(tmp_path), publisher, lambda: NOW).app()
+    accounts = directory(config(), config("other"))
+    app = Webhooks(accounts, SecretFiles(tmp_path), publisher, lambda: NOW).app()
     async with TestClient(TestServer(app)) as client:
-        yield Door(client, publisher, tmp_path)
+        yield Door(client, accounts, publisher, tmp_path)
 
 
 async def test_a_signed_batch_is_published_in_order_under_the_pools_key(door: Door) -> None:
@@ -74,7 +79,7 @@ async def test_the_same_delivery_has_the_same_ids_and_another_tenants_has_others
     body = meta(change(messages=[wa_text("a", "1")]))
     await door.meta(body)
     await door.meta(body)
-    await door.meta(body, "/webhooks/whatsapp/other/wa")
+    await door.meta(body, "/webhooks/whatsapp/other/wa", door.others_secrets["wa-app"])
     first, again, other = door.publisher.events
     assert (first.event_id, first.conversation_id) == (again.event_id, again.conversation_id)
     assert first.event_id != other.event_id
@@ -115,18 +120,33 @@ async def test_a_wrong_signature_is_401_and_nothing_is_published(door: Door) -> 
 async def test_a_missing_secret_is_500_and_nothing_is_published(door: Door) -> None:
     """Also an empty file: HMAC with an empty key would accept what anybody signs."""
     body = meta(change(messages=[wa_text("a", "1")]))
-    (door.folder / "wa-app").write_text("")
+    (door.folder / "acme" / "wa-app").write_text("")
     assert (await door.meta(body))[0] == 500
-    (door.folder / "wa-app").unlink()
+    (door.folder / "acme" / "wa-app").unlink()
     assert (await door.meta(body))[0] == 500
     assert door.publisher.messages == []
 
 
 async def test_a_rotated_secret_is_used_at_once(door: Door) -> None:
-    (door.folder / "wa-app").write_text("rotated")
+    (door.folder / "acme" / "wa-app").write_text("rotated")
     body = meta(change(messages=[wa_text("a", "1")]))
     assert (await door.meta(body))[0] == 401
     assert (await door.meta(body, secret="rotated"))[0] == 200
+
+
+@pytest.mark.parametrize("name", ["wa-app", "../acme/wa-app", "acme/wa-app", "/acme/wa-app", "..", ""])
+async def test_a_tenant_that_names_another_tenants_secret_gets_nothing(door: Door, name: str) -> None:
+    """What acme's secret signs is refused at the thief's webhook, and so is a handshake with acme's token."""
+    thief = ChannelAccount(
+        id="wa", channel="whatsapp", team="support", secrets={"app_secret": name, "verify_token": name}
+    )
+    door.accounts.take(config("thief", accounts=[thief]))
+    url = "/webhooks/whatsapp/thief/wa"
+    assert (await door.meta(meta(change(messages=[wa_text("a", "1")])), url))[0] == 500
+    asked = {"hub.mode": "subscribe", "hub.verify_token": door.secrets["wa-app"], "hub.challenge": "1"}
+    async with door.client.get(url, params=asked) as response:
+        assert (response.status, await response.json()) == (500, {"reason": "SECRET_MISSING"})
+    assert door.publisher.messages == []
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b'{"object": "x"}', b'{"object": "x", "entry": {}}'])

@@ -32,7 +32,8 @@ class Topic(Replay):
         return Record("log", partition, offset, b"", self.logs[partition][offset], {}, 0)
 
     async def since(self, starts: Mapping[int, int], take: Callable[[Record], None]) -> dict[int, int]:
-        await self.gate.wait()
+        if starts:
+            await self.gate.wait()
         self.reads += 1
         for partition, start in starts.items():
             for offset in range(start, len(self.logs[partition])):
@@ -103,6 +104,21 @@ async def test_a_partition_that_stays_is_read_only_from_where_it_stands() -> Non
     assert figures(shards) == {0: Figures(1, 0, at(0)), 1: Figures(1, 0, at(0))}
     await shards.assign([1])
     assert figures(shards) == {1: Figures(1, 0, at(0))}
+
+
+async def test_a_partition_that_goes_and_comes_back_during_a_sweep_is_still_read_whole() -> None:
+    topic = Topic([waits("a")])
+    shards = Shards(topic)
+    await shards.assign([0])
+    topic.logs[0].append(waits("b"))
+    topic.gate.clear()
+    sweeping = asyncio.create_task(shards.sweep())
+    await asyncio.sleep(0)
+    await shards.assign([])
+    assigning = asyncio.create_task(shards.assign([0]))
+    topic.gate.set()
+    await asyncio.gather(sweeping, assigning)
+    assert figures(shards) == {0: Figures(2, 0, at(0))}
 
 
 async def test_poison_is_refused_when_delivered_and_its_neighbours_count() -> None:

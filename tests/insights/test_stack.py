@@ -13,7 +13,6 @@ from typing import TypeVar
 
 import grpc
 import pytest
-import pytest_asyncio
 from trunkline.conversations.v1.conversation_event_pb2 import (
     ConversationAssigned,
     ConversationResolved,
@@ -102,12 +101,6 @@ async def until(asked: Callable[[], Awaitable[T | None]], seconds: float = 20) -
     return found
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
-    async with Stack(tmp_path_factory.mktemp("insights")) as running:
-        yield running
-
-
 @pytest.fixture
 async def desk(stack: Stack) -> AsyncIterator[Desk]:
     async with Services(stack, env=FAST) as services, kafka.Producer(stack.bootstrap, "test") as producer:
@@ -158,7 +151,7 @@ async def test_poison_goes_to_the_dead_letters_and_its_neighbours_count(desk: De
     letters = await until(refused)
     assert [r.headers["dlq.reason"] for r in letters] == [b"CANNOT_DECODE", b"FIELD_MISSING"]
     assert [r.value for r in letters] == [b"\xff\xff not protobuf", None]
-    assert {r.headers["dlq.group"] for r in letters} == {b"trunkline-insights"}
+    assert {r.headers["dlq.group"] for r in letters} == {b"insights"}
 
 
 async def test_a_second_worker_takes_partitions_and_both_answer_for_every_queue(desk: Desk) -> None:

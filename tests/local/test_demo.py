@@ -21,7 +21,7 @@ def test_secrets_are_made_once(tmp_path: Path, document: dict[str, Any]) -> None
     (file,) = make_secrets(document, tmp_path)
     made = file.read_text()
     assert re.fullmatch("[0-9a-f]{32}", made)
-    assert make_secrets(document, tmp_path) == [tmp_path / "secrets" / "wa-app"]
+    assert make_secrets(document, tmp_path) == [tmp_path / "secrets" / "demo" / "wa-app"]
     assert file.read_text() == made
 
 
@@ -32,7 +32,7 @@ def test_the_curl_line_is_signed_as_whatsapp_signs(tmp_path: Path, document: dic
     assert line
     words = shlex.split(line)
     body = words[words.index("--data-binary") + 1].encode()
-    wanted = hmac.new((tmp_path / "secrets" / "wa-app").read_bytes(), body, hashlib.sha256).hexdigest()
+    wanted = hmac.new((tmp_path / "secrets" / "demo" / "wa-app").read_bytes(), body, hashlib.sha256).hexdigest()
     assert f"x-hub-signature-256: sha256={wanted}" in words
     assert "http://127.0.0.1:1/webhooks/whatsapp/demo/15550001" in words
 

@@ -60,10 +60,12 @@ class Meter:
     resident: dict[str, float] = field(default_factory=dict)
     _began: float = 0.0
     _ended: float = 0.0
+    _cpu: float = 0.0
 
     def begin(self) -> None:
         """The first batch is in hand, nothing of it is parsed."""
-        self._began = self._began or time.perf_counter()
+        if not self._began:
+            self._began, self._cpu = time.perf_counter(), time.process_time()
 
     def add(self, committed: int) -> None:
         """So many more are durable."""
@@ -81,5 +83,6 @@ class Meter:
             "count": self.count,
             "per_s": self.count / (self._ended - self._began),
             "published_per_s": self.count / published,
+            "cpu_us": (time.process_time() - self._cpu) / self.count * 1e6,
             "resident_mb": self.resident,
         }

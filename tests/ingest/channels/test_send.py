@@ -54,7 +54,7 @@ async def http() -> AsyncIterator[ClientSession]:
 
 def context(http: ClientSession, url: str = "http://127.0.0.1:9", relay: str = "") -> SendContext:
     """Everything at one URL, one secret for all."""
-    return SendContext(http, url, url, relay, lambda _: "once")
+    return SendContext(http, url, url, relay, lambda *_: "once")
 
 
 @pytest.mark.parametrize(("address", "field"), [("15550111", "to"), ("US.1349", "recipient")])

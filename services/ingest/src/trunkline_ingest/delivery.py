@@ -24,6 +24,7 @@ from trunkline_ingest.channels.sending import SendContext, SendFailed
 from trunkline_ingest.delivery_attempt import Attempts, Provider
 from trunkline_ingest.delivery_processor import Delivery
 from trunkline_ingest.delivery_store import Outcome
+from trunkline_ingest.secret_files import read_secret
 
 GROUP, TOPIC, DLQ = "delivery", "trunkline.outbound.v1", "trunkline.outbound.dlq.v1"
 
@@ -32,7 +33,7 @@ class DeliverySettings(CommonSettings):
     """What the delivery process needs."""
 
     secrets_dir: Path = Field(
-        alias="TRUNKLINE_SECRETS_DIR", description="Folder with the files accounts name as secrets"
+        alias="TRUNKLINE_SECRETS_DIR", description="Folder of <tenant>/<name>, the files that accounts name"
     )
     whatsapp_base_url: str = Field(
         "https://graph.facebook.com", alias="TRUNKLINE_WHATSAPP_BASE_URL", description="WhatsApp Cloud API (Meta Graph)"
@@ -45,15 +46,12 @@ class DeliverySettings(CommonSettings):
     )
 
 
-def secrets(folder: Path) -> Callable[[str], str]:
-    """Reads a secret by its file name, anew each time: a rotated one is used at once."""
+def secrets(folder: Path) -> Callable[[str, str], str]:
+    """Reads a tenant's secret by its file name, anew each time: a rotated one is used at once."""
 
-    def read(name: str) -> str:
-        # The name is a tenant's words: it may not lead out of the folder.
-        if not name or name.startswith(".") or Path(name).name != name:
-            raise SendFailed("the name of a secret is not a file name")
+    def read(tenant: str, name: str) -> str:
         try:
-            return (folder / name).read_text().strip()
+            return read_secret(folder, tenant, name)
         except (OSError, ValueError):
             raise SendFailed(f"secret {name} cannot be read") from None
 

@@ -1,4 +1,4 @@
-"""Secrets: files in one folder, read anew for every request, so that a rotated secret needs no restart."""
+"""Secrets: files <folder>/<tenant>/<name>, read anew for every use, so that a rotated secret needs no restart."""
 
 from __future__ import annotations
 
@@ -11,30 +11,33 @@ from trunkline.config.v1.config_pb2 import ChannelAccount
 class SecretMissing(Exception):
     """A secret that is needed now cannot be read: nothing may be accepted without it."""
 
-    def __init__(self, account: str, purpose: str, file: str) -> None:
-        super().__init__(f"account {account}: secret {purpose} in file {file or '(none named)'} cannot be read")
-        self.account, self.purpose, self.file = account, purpose, file
+    def __init__(self, tenant: str, account: str, purpose: str, file: str) -> None:
+        super().__init__(f"{tenant}/{account}: secret {purpose} in file {file or '(none named)'} cannot be read")
+        self.tenant, self.account, self.purpose, self.file = tenant, account, purpose, file
 
 
 class SecretFiles:
-    """Reads the secrets that accounts name."""
+    """Reads the secrets that accounts name, each tenant's from that tenant's folder."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    async def read(self, account: ChannelAccount, purpose: str) -> str:
+    async def read(self, tenant: str, account: ChannelAccount, purpose: str) -> str:
         """The secret an account has for a purpose. Raises SecretMissing, also for an empty file."""
         name = account.secrets.get(purpose, "")
         try:
-            found = await asyncio.to_thread(self._read, name)
+            found = await asyncio.to_thread(read_secret, self._folder, tenant, name)
         except (OSError, ValueError):
             found = ""
         if not found:
-            raise SecretMissing(account.id, purpose, name)
+            raise SecretMissing(tenant, account.id, purpose, name)
         return found
 
-    def _read(self, name: str) -> str:
-        # The name is a tenant's words: it may not lead out of the folder.
-        if not name or name.startswith(".") or Path(name).name != name:
-            raise ValueError(name)
-        return (self._folder / name).read_text().strip()
+
+def read_secret(folder: Path, tenant: str, name: str) -> str:
+    """The content of a tenant's file. Raises ValueError for a name that is not one, OSError where there is no file."""
+    # Both are strangers' words: neither may lead out of the folder, nor into another tenant's.
+    for part in (tenant, name):
+        if not part or part.startswith(".") or Path(part).name != part:
+            raise ValueError(f"not a file name: {part!r}")
+    return (folder / tenant / name).read_text().strip()

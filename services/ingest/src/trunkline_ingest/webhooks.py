@@ -115,7 +115,7 @@ class Webhooks:
         return adapter, account
 
     async def _secret(self, account: Account, purpose: str) -> str:
-        return await self._secrets.read(account.config, purpose)
+        return await self._secrets.read(account.tenant, account.config, purpose)
 
 
 def _to_refusal(error: Exception) -> Refusal:
@@ -130,7 +130,9 @@ def _to_refusal(error: Exception) -> Refusal:
         case KafkaDown():
             return Refusal(503, "KAFKA_DOWN", headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
         case SecretMissing():
-            log.error("secret missing", account=error.account, purpose=error.purpose, file=error.file)
+            log.error(
+                "secret missing", tenant=error.tenant, account=error.account, purpose=error.purpose, file=error.file
+            )
             return Refusal(500, "SECRET_MISSING")
         case _:
             log_defect("a webhook failed", error)

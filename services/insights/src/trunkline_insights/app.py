@@ -64,7 +64,11 @@ class App(faust.App):
     drain_seconds = 0.0
 
     async def on_first_start(self) -> None:
-        await topics.verify(self.bootstrap)
+        try:
+            await topics.verify(self.bootstrap)
+        except topics.TopicDrift as drift:
+            log.critical("the topics are not the declared ones", problems=drift.problems)
+            raise
 
     async def on_shutdown(self) -> None:
         telemetry.shutdown()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Protocol
 
@@ -18,7 +18,7 @@ from trunkline_insights.replay import Replay
 
 log = structlog.get_logger(__name__)
 
-GROUP = "trunkline-insights"
+GROUP = "insights"
 #: More than every share of a partition's queues is repeated within one heartbeat.
 TAIL = 20_000
 
@@ -71,24 +71,15 @@ class Shards:
     async def sweep(self) -> None:
         """Read what Faust has not delivered yet: a loss at the end of a partition shows in no later record."""
         if self.ready.is_set():
-            await self._catch_up(dict(self._shards))
+            await self._catch_up(self._shards)
 
-    async def _catch_up(self, shards: dict[int, Shard]) -> None:
-        ends = await self._replay.since({p: s.next_offset for p, s in shards.items()}, self._read)
+    async def _catch_up(self, shards: Mapping[int, Shard]) -> None:
+        """Whatever happens meanwhile, what is read for a shard goes to that shard."""
+        held = dict(shards)
+        starts = {p: shard.next_offset for p, shard in held.items()}
+        ends = await self._replay.since(starts, lambda record: _read(held[record.partition], record))
         for partition, end in ends.items():
-            shards[partition].next_offset = max(end, shards[partition].next_offset)
-
-    def _read(self, record: Record) -> None:
-        """Poison is passed over here: whoever was delivered it has written, or will write, its dead letter."""
-        shard = self._shards.get(record.partition)
-        if shard is None or record.offset < shard.next_offset:
-            return
-        shard.next_offset = record.offset + 1
-        try:
-            step = wire.parse_step(record.value)
-        except InvalidMessage:
-            return
-        shard.apply(step, dedupe=not faultpoints.sabotaged("no_dedupe"))
+            held[partition].next_offset = max(end, held[partition].next_offset)
 
     def partials(self, now: datetime) -> list[Partial]:
         """The shares to publish: what changed, and all of them once per HEARTBEAT; none before they are complete."""
@@ -134,6 +125,18 @@ class Boards:
         if not self.ready.is_set():
             return []
         return [snapshot for board in self._boards.values() for snapshot in board.snapshots(now)]
+
+
+def _read(shard: Shard, record: Record) -> None:
+    """Poison is passed over here: whoever was delivered it has written, or will write, its dead letter."""
+    if record.offset < shard.next_offset:
+        return
+    shard.next_offset = record.offset + 1
+    try:
+        step = wire.parse_step(record.value)
+    except InvalidMessage:
+        return
+    shard.apply(step, dedupe=not faultpoints.sabotaged("no_dedupe"))
 
 
 def _count(outcome: str, step: Step) -> None:

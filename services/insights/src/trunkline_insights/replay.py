@@ -12,7 +12,7 @@ from trunkline_common.kafka import GroupConsumer, KafkaError, Record, TopicParti
 log = structlog.get_logger(__name__)
 
 #: Only a name for the broker's logs and access rules: nothing is joined and nothing committed.
-GROUP = "trunkline-insights-replay"
+GROUP = "insights-replay"
 RETRY_SECONDS = 1.0
 
 

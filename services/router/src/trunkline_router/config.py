@@ -52,7 +52,7 @@ class AgentModel(Strict):
 
 
 class AccountModel(Strict):
-    """A channel account; `secrets` are names of files in the secrets folder."""
+    """A channel account; `secrets` are names of files in the tenant's own folder of secrets."""
 
     id: Id
     channel: Id

@@ -47,12 +47,11 @@ class Engine:
 
 
 def engine(pool: Pool) -> Engine:
-    """Derive everything from a pool read from storage."""
+    """Derive everything from a pool read from storage. No team is touched: what is stored was matched to the end."""
     made = Engine(pool)
     for conversation in pool.conversations.values():
         if conversation.status is Status.QUEUED:
             made.waiting.add(conversation)
-            made.touched.add(conversation.team)
         for when in (conversation.offer_expires_at, *conversation.excluded.values()):
             if when is not None:
                 heapq.heappush(made.timers, (when, conversation.id))

@@ -211,7 +211,9 @@ class ChannelAccount(_message.Message):
     """The team that gets its conversations."""
     @_builtins.property
     def secrets(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """Names of files in the secrets folder, by purpose (app_secret, verify_token, auth_token, access_token)."""
+        """Names of files in the tenant's own folder of secrets, <secrets folder>/<tenant>/<name>, by purpose (app_secret,
+        verify_token, auth_token, access_token). A name cannot lead out of that folder.
+        """
 
     @_builtins.property
     def options(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:

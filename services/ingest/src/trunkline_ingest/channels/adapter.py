@@ -101,11 +101,11 @@ def violations(error: ValidationError) -> list[Violation]:
     return [Violation(".".join(map(str, e["loc"])) or "body", e["msg"]) for e in error.errors(include_input=False)]
 
 
-def secret_of(account: ChannelAccount, purpose: str, context: SendContext) -> str:
-    """The secret an account has for a purpose of sending."""
+def secret_of(tenant: str, account: ChannelAccount, purpose: str, context: SendContext) -> str:
+    """The secret that a tenant's account has for a purpose of sending."""
     if purpose not in account.secrets:
         raise SendRefused(f"account {account.id} names no secret {purpose}")
-    return context.secret(account.secrets[purpose])
+    return context.secret(tenant, account.secrets[purpose])
 
 
 def option(account: ChannelAccount, name: str) -> str:

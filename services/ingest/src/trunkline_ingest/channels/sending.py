@@ -17,14 +17,14 @@ class Sent:
 
 @dataclass(frozen=True, slots=True)
 class SendContext:
-    """What a channel needs to reach its provider. `secret` reads a file of the secrets folder by its name."""
+    """What a channel needs to reach its provider. `secret` reads a file of a tenant (its id) by its name."""
 
     http: aiohttp.ClientSession
     whatsapp_base_url: str
     twilio_base_url: str
     #: host:port; empty where mail cannot be sent.
     smtp_relay: str
-    secret: Callable[[str], str]
+    secret: Callable[[str, str], str]
 
 
 class SendRefused(Exception):

@@ -214,7 +214,7 @@ async def send(message: OutboundMessage, account: ChannelAccount, context: SendC
         f"{context.twilio_base_url}/2010-04-01/Accounts/{quote(sid, safe='')}/Messages.json",
         headers={
             "Content-Type": "application/x-www-form-urlencoded",
-            "Authorization": aiohttp.encode_basic_auth(sid, secret_of(account, "auth_token", context)),
+            "Authorization": aiohttp.encode_basic_auth(sid, secret_of(message.tenant, account, "auth_token", context)),
         },
         data=urlencode(form),
     )

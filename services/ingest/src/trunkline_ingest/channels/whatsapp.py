@@ -218,7 +218,7 @@ async def send(message: OutboundMessage, account: ChannelAccount, context: SendC
     found = await post(
         context,
         f"{context.whatsapp_base_url}/{GRAPH_VERSION}/{number}/messages",
-        headers={"Authorization": f"Bearer {secret_of(account, 'access_token', context)}"},
+        headers={"Authorization": f"Bearer {secret_of(message.tenant, account, 'access_token', context)}"},
         json={
             "messaging_product": "whatsapp",
             "recipient_type": "individual",

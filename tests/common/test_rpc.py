@@ -1,0 +1,139 @@
+"""What is checked of a request before its handler, and how an error travels."""
+
+from __future__ import annotations
+
+import asyncpg
+import grpc
+import pytest
+from google.protobuf.any_pb2 import Any as AnyMessage
+from google.rpc import error_details_pb2
+from grpc_status import rpc_status
+from trunkline.common.v1.common_pb2 import Content
+from trunkline.ingest.v1.ingest_service_pb2 import PublishMessageRequest
+from trunkline.ingest.v1.ingress_event_pb2 import IngressMessage
+from trunkline.router.v1 import router_service_pb2 as api
+from trunkline_common.auth import Caller
+from trunkline_common.errors import Refused, Violation, invalid_request, unavailable
+from trunkline_common.rpc import allow, authorize, validate
+from trunkline_common.rpc_errors import DOMAIN, from_rpc, to_refused, to_status
+
+REQUEST_ID = "3f2b1c9a-7a44-4c8a-9d0e-5a1b2c3d4e5f"
+
+
+def problems(request: object, *required: str) -> list[tuple[str, str]]:
+    """What is wrong with a request."""
+    try:
+        validate(request, required)  # type: ignore[arg-type] # messages
+    except Refused as refused:
+        assert (refused.code, refused.reason) == ("INVALID_ARGUMENT", "INVALID_REQUEST")
+        return [(v.field, v.description) for v in refused.violations]
+    return []
+
+
+def test_every_missing_field_is_named_at_once() -> None:
+    """Empty text, an unset message and enum value 0 are missing."""
+    found = problems(api.SendReplyRequest(), "request_id", "conversation_id", "content")
+    assert found == [(name, "is required") for name in ("request_id", "conversation_id", "content")]
+    presence = problems(api.SetAgentPresenceRequest(agent_id="ana"), "agent_id", "presence")
+    assert presence == [("presence", "is required")]
+
+
+def test_a_complete_request_passes() -> None:
+    """An empty message that is there counts as there; what it says is the handler's business."""
+    request = api.SendReplyRequest(request_id=REQUEST_ID, conversation_id="c", content=Content())
+    assert problems(request, "request_id", "conversation_id", "content") == []
+
+
+def test_a_field_of_a_field_can_be_required() -> None:
+    """The path is what the answer names."""
+    assert problems(PublishMessageRequest(), "message.message_id") == [("message.message_id", "is required")]
+    asked = PublishMessageRequest(message=IngressMessage(account="a"))
+    assert problems(asked, "message.message_id") == [("message.message_id", "is required")]
+    asked.message.message_id = "m"
+    assert problems(asked, "message.message_id") == []
+
+
+@pytest.mark.parametrize("bad", ["1", "not-a-uuid", REQUEST_ID.replace("-", ""), f"{{{REQUEST_ID}}}", REQUEST_ID + " "])
+def test_a_request_id_is_a_uuid(bad: str) -> None:
+    """In its usual form, upper or lower case."""
+    assert problems(api.AddNoteRequest(request_id=bad)) == [
+        ("request_id", "must be a UUID, the same one on every retry")
+    ]
+    assert problems(api.AddNoteRequest(request_id=REQUEST_ID.upper())) == []
+
+
+def test_an_agent_speaks_for_itself_only() -> None:
+    """A supervisor may name anyone; a request that names nobody is for the handler."""
+    policy, ana = allow("agent", "supervisor"), Caller("acme", "agent", "ana", "")
+    authorize(policy, "/m", ana, api.AddNoteRequest(agent_id="ana"))
+    authorize(policy, "/m", ana, api.AddNoteRequest())
+    authorize(policy, "/m", Caller("acme", "supervisor", "sam", ""), api.AddNoteRequest(agent_id="ana"))
+    with pytest.raises(Refused) as refused:
+        authorize(policy, "/m", ana, api.AddNoteRequest(agent_id="ben"))
+    assert (refused.value.code, refused.value.metadata) == ("PERMISSION_DENIED", {"method": "/m", "role": "agent"})
+
+
+class Failed(grpc.aio.AioRpcError):
+    """What a client sees of a refusal."""
+
+    def __init__(self, refused: Refused) -> None:
+        status = rpc_status.to_status(to_status(refused))
+        trailing = grpc.aio.Metadata(*status.trailing_metadata)
+        super().__init__(status.code, grpc.aio.Metadata(), trailing, details=status.details)
+
+
+REFUSALS = [
+    Refused("FAILED_PRECONDITION", "OFFER_ENDED", "too late", metadata={"offer_id": "o1", "assigned_agent": "ben"}),
+    invalid_request(Violation("a.b", "is required"), Violation("c", "must not be negative")),
+    unavailable("owner", retry_after=2.5),
+    Refused("INTERNAL", "INTERNAL", "an internal error"),
+]
+
+
+@pytest.mark.parametrize("refused", REFUSALS, ids=lambda refused: refused.reason)
+def test_an_error_comes_out_of_a_call_as_it_went_in(refused: Refused) -> None:
+    """Code, reason, message, facts, violations and delay survive forwarding."""
+    again = from_rpc(Failed(refused))
+    for name in ("code", "reason", "message", "metadata", "violations", "retry_after"):
+        assert getattr(again, name) == getattr(refused, name)
+
+
+def test_an_error_has_error_info_and_what_applies() -> None:
+    """AIP-193: at most one of each; RetryInfo with UNAVAILABLE."""
+    status = to_status(unavailable("postgresql"))
+    info, retry = error_details_pb2.ErrorInfo(), error_details_pb2.RetryInfo()
+    details: list[AnyMessage] = list(status.details)
+    assert [d.TypeName() for d in details] == ["google.rpc.ErrorInfo", "google.rpc.RetryInfo"]
+    assert details[0].Unpack(info)
+    assert details[1].Unpack(retry)
+    assert (info.domain, info.reason, dict(info.metadata)) == (
+        DOMAIN,
+        "DEPENDENCY_UNAVAILABLE",
+        {"dependency": "postgresql"},
+    )
+    assert retry.retry_delay.seconds == 1
+
+
+def test_an_unavailable_stranger_asks_for_a_retry_too() -> None:
+    """A connection that breaks has no details; the caller may still try again."""
+    error = grpc.aio.AioRpcError(grpc.StatusCode.UNAVAILABLE, grpc.aio.Metadata(), grpc.aio.Metadata(), details="gone")
+    refused = from_rpc(error)
+    assert (refused.code, refused.reason, refused.retry_after) == ("UNAVAILABLE", "DEPENDENCY_UNAVAILABLE", 1.0)
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "reason"),
+    [
+        (Refused("NOT_FOUND", "AGENT_NOT_FOUND", "no agent"), "NOT_FOUND", "AGENT_NOT_FOUND"),
+        (TimeoutError(), "DEADLINE_EXCEEDED", "DEPENDENCY_UNAVAILABLE"),
+        (OSError("refused"), "UNAVAILABLE", "DEPENDENCY_UNAVAILABLE"),
+        (asyncpg.CannotConnectNowError("starting"), "UNAVAILABLE", "DEPENDENCY_UNAVAILABLE"),
+        (KeyError("a defect"), "INTERNAL", "INTERNAL"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_every_exception_becomes_an_error_of_ours(error: Exception, code: str, reason: str) -> None:
+    """A defect tells callers nothing but that there is one."""
+    refused = to_refused(error, "/m")
+    assert (refused.code, refused.reason) == (code, reason)
+    assert "a defect" not in refused.message
