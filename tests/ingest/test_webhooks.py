@@ -141,6 +141,7 @@ async def test_a_tenant_that_names_another_tenants_secret_gets_nothing(door: Doo
         id="wa", channel="whatsapp", team="support", secrets={"app_secret": name, "verify_token": name}
     )
     door.accounts.take(config("thief", accounts=[thief]))
+    (door.folder / "thief").mkdir()
     url = "/webhooks/whatsapp/thief/wa"
     assert (await door.meta(meta(change(messages=[wa_text("a", "1")])), url))[0] == 500
     asked = {"hub.mode": "subscribe", "hub.verify_token": door.secrets["wa-app"], "hub.challenge": "1"}
