@@ -41,7 +41,9 @@ async def drain(bench: Bench, module: str, count: int, topic: str = TOPIC) -> di
 
 
 def _result(ours: list[dict[str, Any]], bare: list[dict[str, Any]], count: int) -> Result:
-    published = median(o["published_per_s"] for o in ours), median(b["published_per_s"] for b in bare)
+    def of(runs: list[dict[str, Any]], name: str) -> float:
+        return median(float(run[name]) for run in runs)
+
     return in_turn(
         "consumer",
         "events/s",
@@ -52,7 +54,12 @@ def _result(ours: list[dict[str, Any]], bare: list[dict[str, Any]], count: int) 
         measured_on=f"{count:,} protobuf messages of 250 bytes in {PARTITIONS} partitions, {CONVERSATIONS:,} "
         "conversations, one process, from the first batch in hand to the last COMMIT; the outbox is relayed meanwhile",
         baseline_is="aiokafka getmany + asyncpg, one transaction per poll, the same parse, upsert, outbox and relay",
-        details={"until published, ours/s": published[0], "bare/s": published[1], "ratio": published[0] / published[1]},
+        details={
+            "until published events/s ours": of(ours, "published_per_s"),
+            "bare": of(bare, "published_per_s"),
+            "cpu us/event ours": of(ours, "cpu_us"),
+            "cpu us/event bare": of(bare, "cpu_us"),
+        },
     )
 
 

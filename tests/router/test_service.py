@@ -195,3 +195,51 @@ async def test_a_bad_configuration_is_refused_whole_with_every_path(services: Se
     assert reason(refused.value)[0] == "INVALID_CONFIG"
     assert "teams[0].pool" in str(refused.value.details())
     assert "agents[0].teams[0]" in str(refused.value.details())
+
+
+async def test_another_tenant_sees_and_changes_nothing(
+    services: Services, stack: Stack, producer: Producer, tenant: str
+) -> None:
+    """P8: with the ids of another tenant's conversation, offer and page every call says that there is none."""
+    other = f"t-{kit.new_id()[:8]}"
+    await kit.apply_config(services, other, CONFIG)
+    conversation = kit.new_id()
+    await kit.send(producer, kit.inbound(tenant, conversation, "hello"))
+    await kit.send(producer, kit.inbound(tenant, kit.new_id(), "hello"))
+    async with kit.desk(services, tenant) as ours, kit.desk(services, other) as theirs:
+        await kit.eventually(lambda: ours.get(conversation), what="the conversation")
+        assert await theirs.get(conversation) is None
+        note = api.AddNoteRequest(
+            request_id=kit.new_id(), conversation_id=conversation, agent_id="ana", text="not yours"
+        )
+        for metadata in ([], [("trunkline-forwarded", "1"), ("trunkline-key", f"{tenant}/default")]):
+            with pytest.raises(grpc.aio.AioRpcError) as refused:
+                await theirs.stub.AddNote(note, metadata=[*theirs._metadata, *metadata], timeout=10)
+            assert reason(refused.value)[0] in ("CONVERSATION_NOT_FOUND", "POOL_UNOWNED")
+        queue = await theirs.call("ListQueue", api.ListQueueRequest(team="billing"))
+        assert list(queue.conversations) == []
+
+        async def waiting() -> Any:
+            page = await ours.call("ListQueue", api.ListQueueRequest(team="billing", page_size=1))
+            return page.next_page_token or None
+
+        token = await kit.eventually(waiting, what="a second page")
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await theirs.call("ListQueue", api.ListQueueRequest(team="billing", page_token=token))
+        assert reason(refused.value)[0] == "INVALID_PAGE_TOKEN"
+    log = await kit.conversation_log(stack.bootstrap, tenant)
+    assert "note_added" not in kit.kinds(log[conversation])
+
+
+async def test_a_service_may_act_for_a_tenant_it_names_and_nobody_else_may(services: Services, tenant: str) -> None:
+    """A token of any tenant needs role service; its tenant comes from metadata, never from the request."""
+    named = [("trunkline-tenant", tenant)]
+    async with grpc.aio.insecure_channel(services.address("router")) as channel:
+        stub: Any = kit.Desk(channel, "").stub
+        as_service = kit.token_metadata(services.keys, "service", "*", "crm")
+        found = await stub.ListAgents(api.ListAgentsRequest(), metadata=[*as_service, *named], timeout=10)
+        assert len(found.agents) == 4
+        for metadata in (as_service, [*kit.token_metadata(services.keys, "admin", "*", "eve"), *named]):
+            with pytest.raises(grpc.aio.AioRpcError) as refused:
+                await stub.ListAgents(api.ListAgentsRequest(), metadata=metadata, timeout=10)
+            assert reason(refused.value)[0] == "UNAUTHENTICATED"

@@ -73,6 +73,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
         hinted = time.monotonic()
         while not self._stopping:
             batches = await kafka.getmany(timeout_ms=100, max_records=4000)
+            await asyncio.sleep(0)  # getmany does not suspend while it holds records
             for tp, raws in batches.items():
                 found = self._running.get(tp)
                 if found is not None:

@@ -278,6 +278,7 @@ class CompactedTable:
                 if not waiting:
                     self.loaded.set()
                 batches = await consumer.getmany(timeout_ms=500)
+                await asyncio.sleep(0)  # getmany does not suspend while it holds records
                 for raw in (r for records in batches.values() for r in records):
                     self._on_change((raw.key or b"").decode("utf-8", "replace"), raw.value)
         finally:

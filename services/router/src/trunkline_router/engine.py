@@ -28,7 +28,7 @@ from trunkline_router.events import (
 from trunkline_router.fold import Engine, evolve
 from trunkline_router.inputs import Configure, Input, ReceiveMessage, RecordReceipt, Tick
 from trunkline_router.matching import next_offer
-from trunkline_router.pool import Conversation, Pool, Status
+from trunkline_router.pool import BEGINNING, Conversation, Pool, Status
 
 MAX_MISSED = 3  # offers an agent may miss in a row before they count as not responding
 SYSTEM = Actor(ActorType.SYSTEM)
@@ -174,11 +174,14 @@ def _missed(pool: Pool, conversation: Conversation, nth: int) -> Decision:
 
 
 def due(engine: Engine, now: datetime) -> list[Conversation]:
-    """Conversations with a timer at or before `now`, each once, earliest first; their timers are taken off."""
+    """Conversations with a timer at or before `now`, each once, by the end of their offers; the timers are taken off.
+
+    Not by the timers: a pool loaded anew has no stale ones, and must decide the same.
+    """
     found: dict[str, Conversation] = {}
     while engine.timers and engine.timers[0][0] <= now:
         _, conversation_id = heapq.heappop(engine.timers)
         conversation = engine.pool.conversations.get(conversation_id)
         if conversation is not None:
             found[conversation_id] = conversation
-    return list(found.values())
+    return sorted(found.values(), key=lambda c: (c.offer_expires_at or BEGINNING, c.id))

@@ -37,6 +37,7 @@ async def load_pools(pool: Pool, part: int) -> dict[str, tuple[Engine, int]]:
             tail = "select event from pool_log where pool = $1 and pool_seq > $2 order by pool_seq"
             async for stored in connection.cursor(tail, row["pool"], row["pool_seq"]):
                 evolve(made, wire.from_pool_event(stored["event"]))
+            made.touched.clear()  # the log ends where matching had nothing left to do
     return found
 
 
