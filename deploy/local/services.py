@@ -45,7 +45,7 @@ def _kind(
 
 
 _PYTHON = (sys.executable, "-m")
-_FAUST = (str(Path(sys.executable).with_name("faust")), "-A", "trunkline_insights")
+_FAUST = (str(Path(sys.executable).with_name("faust")), "--quiet", "-A", "trunkline_insights")
 _GRPC = {"TRUNKLINE_GRPC_LISTEN": "grpc"}
 _INGEST = {**_GRPC, "TRUNKLINE_HTTP_LISTEN": "http", "TRUNKLINE_SMTP_LISTEN": "smtp"}
 _ROUTER = {**_GRPC, "TRUNKLINE_ADVERTISE": "grpc"}

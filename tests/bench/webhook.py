@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any
 
+import psutil
 import yaml
 
 from deploy.local.demo_config import DEMO_TENANT, make_secrets
@@ -21,6 +23,19 @@ PATH = f"/webhooks/whatsapp/{TENANT}/{whatsapp.ACCOUNT}"
 TOPIC, PARTITIONS = "bench.webhook", 24
 
 
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A process that takes webhooks."""
+
+    address: str
+    pid: int
+
+    def cpu_s(self) -> float:
+        """What it has used so far."""
+        times = psutil.Process(self.pid).cpu_times()
+        return float(times.user + times.system)
+
+
 async def measure(bench: Bench) -> list[Result]:
     """The router is stopped once it has published the configuration: only ingest works."""
     await bench.topic(TOPIC, PARTITIONS)
@@ -28,11 +43,11 @@ async def measure(bench: Bench) -> list[Result]:
         secret = await configure(services, bench.folder)
         await services.stop("router")
         await services.start("ingest")
-        address = services.address("ingest", "http")
-        await knows(address, secret)
-        bare = free_address()
-        async with bench.server("bare_http", bare, {"topic": TOPIC}):
-            return [await _in_turn(bench, address, bare, secret)]
+        ours = Target(services.address("ingest", "http"), services.process("ingest").pid)
+        await knows(ours.address, secret)
+        address = free_address()
+        async with bench.server("bare_http", address, {"topic": TOPIC}) as process:
+            return [await _in_turn(bench, ours, Target(address, process.pid), secret)]
 
 
 async def configure(services: Services, folder: Path, text: str = "") -> Path:
@@ -57,11 +72,11 @@ async def knows(address: str, secret: Path) -> None:
     connection.close()
 
 
-async def _in_turn(bench: Bench, address: str, bare_address: str, secret: Path) -> Result:
+async def _in_turn(bench: Bench, our_target: Target, bare_target: Target, secret: Path) -> Result:
     ours, bare = [], []
     for number in range(bench.runs):
-        bare.append(await _post(bench, bare_address, secret))
-        ours.append(await _post(bench, address, secret))
+        bare.append(await _post(bench, bare_target, secret))
+        ours.append(await _post(bench, our_target, secret))
         bench.say(f"run {number + 1}: ours {ours[-1]['per_s']:,.0f}/s, bare {bare[-1]['per_s']:,.0f}/s")
     return in_turn(
         "webhook",
@@ -74,29 +89,29 @@ async def _in_turn(bench: Bench, address: str, bare_address: str, secret: Path) 
         f"one client process, {SECONDS} s a run; 200 only after acks=all",
         baseline_is="aiohttp handler + aiokafka send_and_wait, acks=all; nothing verified, nothing parsed",
         details={
-            "p50 ms ours": median(o["p50_ms"] for o in ours),
-            "p99 ms ours": median(o["p99_ms"] for o in ours),
-            "p50 ms bare": median(b["p50_ms"] for b in bare),
-            "p99 ms bare": median(b["p99_ms"] for b in bare),
+            f"{what.replace('_', ' ')} {who}": median(run[what] for run in runs)
+            for what in ("p50_ms", "p99_ms", "cpu_us")
+            for who, runs in (("ours", ours), ("bare", bare))
         },
     )
 
 
-async def _post(bench: Bench, address: str, secret: Path) -> dict[str, Any]:
+async def _post(bench: Bench, target: Target, secret: Path) -> dict[str, Any]:
     task = {
-        "address": address,
+        "address": target.address,
         "path": PATH,
         "secret_file": str(secret),
         "connections": CONNECTIONS,
         "seconds": bench.count(SECONDS, 1),
         "warm_seconds": bench.count(1, 0),
-        "requests": 80_000 if not bench.quick else 20_000,
+        "requests": bench.count(20_000, 100),
         "run": bench.unique("post"),
     }
+    used = target.cpu_s()
     found = await bench.child("post", task)
     if set(found["statuses"]) != {"200"}:
         raise RuntimeError(f"webhooks were refused: {found['statuses']}")
-    return found
+    return {**found, "cpu_us": (target.cpu_s() - used) / found["posted"] * 1e6}
 
 
 BENCHMARK = Benchmark("webhook", "webhooks accepted by ingest against a bare handler", measure)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import secrets
 from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -33,7 +31,13 @@ pytestmark = [pytest.mark.stack, pytest.mark.timeout(180), pytest.mark.asyncio(l
 SERVICES = ("ingest", "router", "timeline", "sla", "insights")
 PHONE, TEXT = "+15550177", "The blue kettle leaks"
 CANARIES = (PHONE.removeprefix("+"), "kettle")
-WEBHOOK, INBOUND, LOG, SLA = "POST /webhooks/sms", "trunkline.inbound.v1", "trunkline.conversations.v1", "trunkline.sla.v1"
+WEBHOOK, INBOUND, LOG, SLA = (
+    "POST /webhooks/sms",
+    "trunkline.inbound.v1",
+    "trunkline.conversations.v1",
+    "trunkline.sla.v1",
+)
+LOOKUP = "trunkline.timeline.v1.TimelineService/LookupCustomer"
 POISON = 3
 
 #: The attributes that spans may have: OpenTelemetry's own names, and ours of numbers and ids that name no person.
@@ -56,6 +60,7 @@ ALLOWED = {
     "trunkline.late_ms",
     "trunkline.sla.metric",
 }
+#: By the first word of a name; a span named after a gRPC method is a server's.
 KINDS = {"POST": "server", "send": "producer", "process": "consumer", "fire": "internal"}
 
 
@@ -69,9 +74,9 @@ class Observed:
     poison: frozenset[str]
     logs: Mapping[str, list[str]]
 
-    def of(self, name: str, service: str = "") -> list[Span]:
-        """The message's spans of that name, by that service where one is given."""
-        return [s for s in self.trace if s.name == name and s.service.endswith(service)]
+    def of(self, name: str) -> list[Span]:
+        """The message's spans of that name."""
+        return [s for s in self.trace if s.name == name]
 
     def lines(self, service: str, event: str) -> list[dict[str, Any]]:
         """A service's log lines that say so."""
@@ -152,7 +157,95 @@ async def complete(otlp: Receiver) -> bool:
     return told and len(readers) == 3 and len({series.service for series in otlp.series}) == len(SERVICES)
 
 
-async def test_dump(seen: Observed) -> None:
-    import pickle
-    Path("/tmp/t/seen.pickle").write_bytes(pickle.dumps((seen.spans, seen.trace, list(seen.series), seen.logs, seen.poison)))
-    print(render_tree(seen.spans, seen.trace[0].trace_id))
+async def test_one_trace_runs_from_the_webhook_to_the_breach(seen: Observed) -> None:
+    """Everything that the message caused, in every service, is in its trace, under what caused it."""
+    assert edges(seen.trace) == {
+        ("", f"ingest: {WEBHOOK}"),
+        (f"ingest: {WEBHOOK}", f"ingest: send {INBOUND}"),
+        (f"ingest: {WEBHOOK}", f"router: process {INBOUND}"),
+        (f"router: process {INBOUND}", f"router: send {LOG}"),
+        *((f"router: process {INBOUND}", f"{reader}: process {LOG}") for reader in ("timeline", "sla", "insights")),
+        (f"sla: process {LOG}", f"sla: send {SLA}"),
+        (f"sla: process {LOG}", "sla: fire breached"),
+        ("sla: fire breached", f"sla: send {SLA}"),
+    }, render_tree(seen.trace, seen.trace[0].trace_id)
+
+
+def edges(trace: list[Span]) -> set[tuple[str, str]]:
+    """(parent, child) as service: name, without what need not happen: a lookup in its 50 ms, a warning in time."""
+    names = {s.span_id: f"{s.service.removeprefix('trunkline-')}: {s.name}" for s in trace}
+    found = {(names.get(s.parent_span_id, s.parent_span_id), names[s.span_id]) for s in trace if s.name != LOOKUP}
+    return {edge for edge in found if "sla: fire warning" not in edge}
+
+
+async def test_a_question_to_another_service_is_asked_in_the_trace_of_the_message(seen: Observed) -> None:
+    asking = {s.span_id for s in seen.of(f"process {INBOUND}")}
+    asked = [s for s in seen.spans if s.name == LOOKUP]
+    assert all(s.parent_span_id in asking and s.kind == "server" for s in asked)
+
+
+async def test_spans_have_the_kinds_of_the_conventions(seen: Observed) -> None:
+    wrong = [s for s in seen.spans if s.kind != KINDS.get(s.name.split()[0], "server")]
+    assert not wrong
+
+
+async def test_processing_is_linked_to_the_span_that_created_the_record(seen: Observed) -> None:
+    """For a single message it is its child as well: conventions 1.8."""
+    processing = [s for s in seen.spans if s.kind in ("consumer", "producer")]
+    assert processing
+    assert all(
+        [(link.trace_id, link.span_id) for link in s.links] == [(s.trace_id, s.parent_span_id)] for s in processing
+    )
+    spans = {s.span_id for s in seen.trace}
+    assert all(s.parent_span_id in spans for s in seen.trace if s.kind == "consumer")
+
+
+async def test_messages_are_described_as_the_conventions_say(seen: Observed) -> None:
+    for span in (s for s in seen.spans if s.kind in ("consumer", "producer")):
+        operation, topic = span.name.split()
+        told = span.attributes
+        assert (told["messaging.system"], told["messaging.destination.name"]) == ("kafka", topic)
+        assert told["messaging.operation.name"] == told["messaging.operation.type"] == operation
+        assert ("messaging.consumer.group.name" in told) is (operation == "process")
+    created = {s.attributes["messaging.message.id"] for s in seen.of(f"send {INBOUND}")}
+    assert {s.attributes["messaging.message.id"] for s in seen.of(f"process {INBOUND}")} == created
+
+
+async def test_no_span_has_an_attribute_that_is_not_declared(seen: Observed) -> None:
+    assert {name for s in seen.spans for name in s.attributes} - ALLOWED == set()
+
+
+async def test_every_metric_is_one_that_is_declared(seen: Observed) -> None:
+    names = {series.name for series in seen.series}
+    assert names - set(METRICS) == set()
+    assert {"trunkline.webhook.accepted", "trunkline.outbox.sent", "trunkline.sla.breaches"} <= names
+
+
+async def test_nothing_that_is_reported_holds_the_customers_number_or_words(seen: Observed) -> None:
+    """Neither a span, nor a metric, nor a log line: promise P10."""
+    reported = [*map(str, seen.spans), *map(str, seen.series), *(line for log in seen.logs.values() for line in log)]
+    assert [text for text in reported for canary in CANARIES if canary in text] == []
+
+
+@pytest.mark.parametrize("service", SERVICES)
+async def test_every_log_line_is_json_with_time_level_event_and_service(seen: Observed, service: str) -> None:
+    assert seen.logs[service]
+    for line in seen.logs[service]:
+        told = json.loads(line)
+        assert datetime.fromisoformat(told["timestamp"]).tzinfo
+        assert told["level"] in ("info", "warning", "error", "critical")
+        assert told["event"]
+        assert told["service"] == service
+
+
+async def test_a_line_written_in_a_request_names_its_trace(seen: Observed) -> None:
+    (failed,) = (s for s in seen.spans if s.name == "POST /webhooks/whatsapp")
+    (line,) = seen.lines("ingest", "secret missing")
+    assert (line["trace_id"], line["span_id"]) == (failed.trace_id, failed.span_id)
+
+
+@pytest.mark.parametrize("service", ["router", "timeline", "sla", "insights"])
+async def test_a_line_written_about_a_record_names_the_records_trace(seen: Observed, service: str) -> None:
+    lines = [line for event in ("record refused", "a record was refused") for line in seen.lines(service, event)]
+    assert len(lines) == POISON
+    assert {line["trace_id"] for line in lines} == seen.poison

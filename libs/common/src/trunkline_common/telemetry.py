@@ -1,17 +1,14 @@
-"""Traces, metrics and logs. OpenTelemetry names are those of contracts 1.8; nothing here ever holds customer data."""
+"""Traces and metrics. OpenTelemetry names are those of contracts 1.8; nothing here ever holds customer data."""
 
 from __future__ import annotations
 
-import logging
 import os
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache
 from typing import Literal, get_args
 
-import structlog
 from opentelemetry import metrics, trace
 from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
@@ -23,6 +20,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
 from opentelemetry.trace import Link, Span, SpanContext, SpanKind, StatusCode, TraceFlags
 
+from trunkline_common import logs
 from trunkline_common.kafka import Outgoing, Record
 
 SCHEMA_URL = "https://opentelemetry.io/schemas/1.44.0"
@@ -55,7 +53,7 @@ Histogram = Literal[
 
 def setup(service: str, *, endpoint: str, level: str, ratio: float) -> None:
     """Send traces and metrics to `endpoint` (none where it is empty) and log JSON lines to standard output."""
-    _setup_logs(service, level)
+    logs.setup(service, level)
     if not endpoint:
         return
     resource = Resource.create(
@@ -81,41 +79,6 @@ def shutdown() -> None:
     for provider in (trace.get_tracer_provider(), metrics.get_meter_provider()):
         if isinstance(provider, TracerProvider | MeterProvider):
             provider.shutdown()
-
-
-def _setup_logs(service: str, level: str) -> None:
-    logging.basicConfig(stream=sys.stdout, level=logging.WARNING, format="%(message)s")
-    logging.getLogger("aiokafka").setLevel(logging.ERROR)
-    structlog.configure(
-        processors=[
-            structlog.stdlib.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            _add_trace,
-            _Service(service),
-            structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
-        logger_factory=structlog.PrintLoggerFactory(sys.stdout),
-        cache_logger_on_first_use=True,
-    )
-
-
-class _Service:
-    def __init__(self, name: str) -> None:
-        self._name = name
-
-    def __call__(self, _logger: object, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-        event["service"] = self._name
-        return event
-
-
-def _add_trace(_logger: object, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-    context = trace.get_current_span().get_span_context()
-    if context.is_valid:
-        event["trace_id"] = trace.format_trace_id(context.trace_id)
-        event["span_id"] = trace.format_span_id(context.span_id)
-    return event
 
 
 def tracer() -> trace.Tracer:
@@ -150,6 +113,14 @@ def traceparent(span: Span | None = None) -> str:
     if not context.is_valid or not context.trace_flags.sampled:
         return ""
     return f"00-{trace.format_trace_id(context.trace_id)}-{trace.format_span_id(context.span_id)}-01"
+
+
+def trace_fields(header: str) -> dict[str, str]:
+    """What a log line says of the span that a traceparent names; for a line about one record of a batch of many."""
+    context = parse_traceparent(header)
+    if context is None:
+        return {}
+    return {"trace_id": trace.format_trace_id(context.trace_id), "span_id": trace.format_span_id(context.span_id)}
 
 
 def parse_traceparent(header: str) -> SpanContext | None:
@@ -248,6 +219,17 @@ def ended(spans: Sequence[Span]) -> Iterator[None]:
     finally:
         for span in spans:
             span.end()
+
+
+@contextmanager
+def handling(spans: Sequence[Span]) -> Iterator[None]:
+    """`ended`; a single span is the current one, so that what is asked and logged meanwhile belongs to its trace."""
+    with ended(spans):
+        if len(spans) != 1:
+            yield
+            return
+        with trace.use_span(spans[0], record_exception=False, set_status_on_exception=False):
+            yield
 
 
 METRICS = (*get_args(Counter), *get_args(Histogram))

@@ -7,6 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from copy import copy
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Protocol
@@ -223,7 +224,7 @@ class Worker:
         batch = replace(batch, records=records)
         crash_point("batch.taken")
         try:
-            with telemetry.ended(spans):
+            with telemetry.handling(spans):
                 await processor.prepare(batch)
                 effects = await self._transact(own, processor, batch)
         except AGAIN as error:
@@ -249,16 +250,19 @@ class Worker:
         async with transaction(self._context.pool) as tx:
             await partitions.fence(tx, own, start, end)
             effects = await processor.process(tx, batch)
+            poison = copy(self._poison)  # a batch that is tried again counts once
             if self._context.poison_limit:
-                self._poison.check(self.tp, batch.records, effects.rejected)
+                poison.check(self.tp, batch.records, effects.rejected)
             await outbox.write(tx, own.group, own.partition, [*effects.messages, *self._dead(effects.rejected)])
             crash_point("batch.before_commit")
+        self._poison = poison
         return effects
 
     def _dead(self, rejected: Sequence[Rejected]) -> list[Outgoing]:
         for r in rejected:
             log.warning("record refused", topic=r.record.topic, part=r.record.partition, offset=r.record.offset,
-                        reason=r.reason, group=self._context.group)  # fmt: skip
+                        reason=r.reason, group=self._context.group,
+                        **telemetry.trace_fields(r.record.traceparent))  # fmt: skip
         telemetry.count("trunkline.dlq.messages", len(rejected), group=self._context.group)
         return [dead_letter(r, self._context.dlq_topic, self._context.group) for r in rejected]
 

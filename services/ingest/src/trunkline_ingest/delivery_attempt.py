@@ -74,7 +74,8 @@ class Provider:
         attempts, now = waiting.attempts + 1, self.clock()
         due = None if refused else next_attempt(attempts, waiting.written_at, now, retry_after)
         log.warning("not sent", channel=waiting.message.channel, message_id=waiting.message.message_id,
-                    reason=reason, attempts=attempts, given_up=due is None)  # fmt: skip
+                    reason=reason, attempts=attempts, given_up=due is None,
+                    **telemetry.trace_fields(traceparent))  # fmt: skip
         telemetry.count("trunkline.delivery.failures", 1, channel=waiting.message.channel)
         if due is None:
             return Finished(waiting.message, attempts, "", reason or "refused", traceparent)

@@ -128,7 +128,7 @@ class Pipeline:
     async def _take(self, event: EventT[bytes], share: Share) -> None:
         record = _to_record(event)
         span = telemetry.process_span(record, GROUP, cloudevents.text(record.headers, cloudevents.TRACEPARENT))
-        with telemetry.ended([span] if span else []):
+        with telemetry.handling([span] if span else []):
             try:
                 await share.take(record)
             except InvalidMessage as error:

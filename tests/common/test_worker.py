@@ -1,0 +1,272 @@
+"""The consumer pattern on the real Kafka and PostgreSQL, with the smallest processor there can be."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+from trunkline_common import outbox, partitions
+from trunkline_common.backlog import FULL_RECORDS, MAX_RECORDS
+from trunkline_common.consumer import Consumer
+from trunkline_common.errors import Fenced, Refused
+from trunkline_common.kafka import partition_for
+from trunkline_common.postgres import Connection, transaction
+from trunkline_common.processor import Batch, Request
+
+from deploy.local.stack import Stack
+from tests import kit
+from tests.common.effects import Probe, Service, Unreliable, service
+
+pytestmark = [pytest.mark.stack, pytest.mark.asyncio(loop_scope="session")]
+
+
+@pytest_asyncio.fixture(name="one", loop_scope="session")
+async def _one(stack: Stack) -> AsyncIterator[Service]:
+    """A service whose topic has one partition."""
+    async with service(stack) as made:
+        yield made
+
+
+@pytest.fixture(name="probe")
+def _probe() -> Probe:
+    made = Probe()
+    made.gate.set()
+    return made
+
+
+async def ask(consumer: Consumer, text: str) -> str:
+    """Ask the owner of partition 0."""
+    worker = consumer.worker(0)
+    assert worker is not None
+    return str(await asyncio.wait_for(worker.submit(Request(text)), 15))
+
+
+async def test_a_batch_is_one_transaction(one: Service, probe: Probe) -> None:
+    """Offset, effects and outbox rows bear the same transaction id."""
+    probe.gate.clear()
+    unreachable = Unreliable(one.bootstrap, failures=1_000_000)
+    async with unreachable, one.consumer(probe, producer=unreachable):
+        await one.send("e1", "e2", "bad")
+        probe.gate.set()
+        await one.until_counted("e1", "e2")
+        ids = {
+            table: [row["xmin"] for row in await one.pool.fetch(f"select xmin::text from {table}")]  # noqa: S608
+            for table in ("consumer_partition", "effect", "outbox")
+        }
+    assert len(probe.batches) == len({x for found in ids.values() for x in found})
+    assert set(ids["effect"]) == set(ids["outbox"])
+    assert ids["consumer_partition"] == [ids["outbox"][-1]]
+
+
+async def test_a_batch_that_fails_leaves_nothing_and_is_done_once(one: Service, probe: Probe) -> None:
+    """An outage after everything was written: tried again, counted once, said once."""
+    failures = iter([OSError("gone"), OSError("gone again")])
+    seen: list[dict[str, int]] = []
+
+    async def fail(_tx: Connection, _batch: Batch) -> None:
+        seen.append(await one.effects())
+        if (error := next(failures, None)) is not None:
+            raise error
+
+    probe.inside = fail
+    await one.send("e1", "e2", "e3")
+    async with one.consumer(probe):
+        assert await one.until_counted("e1", "e2", "e3") == {"e1": 1, "e2": 1, "e3": 1}
+        said = await one.said(one.out, 3)
+    assert seen[:3] == [{}, {}, {}]
+    assert [record.value for record in said] == [b"e1", b"e2", b"e3"]
+    assert await one.next_offset() == 3
+
+
+async def test_a_request_is_answered_after_commit(one: Service, probe: Probe) -> None:
+    """What was answered is there for others to see."""
+    async with one.consumer(probe) as consumer:
+        assert await ask(consumer, "hello") == "HELLO"
+        assert await one.effects() == {"hello": 1}
+
+
+async def test_a_request_whose_commit_fails_is_not_answered(one: Service, probe: Probe) -> None:
+    """The constraint is checked at COMMIT, after everything the processor does."""
+    await one.pool.execute("alter table effect add unique (count, part) deferrable initially deferred")
+
+    async def two_requests() -> None:
+        async with one.consumer(probe) as consumer:
+            assert await ask(consumer, "first") == "FIRST"
+            with pytest.raises(Refused) as refused:
+                await ask(consumer, "second")
+            assert (refused.value.code, refused.value.metadata) == ("UNAVAILABLE", {"dependency": "owner"})
+
+    with pytest.raises(ExceptionGroup) as broken:
+        await two_requests()
+    assert broken.group_contains(Exception, match="duplicate key")
+    assert await one.effects() == {"first": 1}
+
+
+async def test_requests_that_wait_share_a_transaction(one: Service, probe: Probe) -> None:
+    """What arrives while one runs goes together into the next."""
+    async with one.consumer(probe) as consumer:
+        probe.gate.clear()
+        first = asyncio.create_task(ask(consumer, "first"))
+        await kit.eventually(lambda: taken(consumer), what="the first request in hand")
+        others = [asyncio.create_task(ask(consumer, f"r{n}")) for n in range(20)]
+        await asyncio.sleep(0)
+        probe.gate.set()
+        assert await asyncio.gather(first, *others) == ["FIRST", *(f"R{n}" for n in range(20))]
+    assert [len(batch.requests) for batch in probe.batches] == [1, 20]
+
+
+async def taken(consumer: Consumer) -> bool:
+    """Whether a batch is being handled."""
+    worker = consumer.worker(0)
+    return worker is not None and bool(worker._in_flight)
+
+
+async def test_an_invalid_record_goes_to_the_dead_letters_and_its_neighbours_flow(one: Service, probe: Probe) -> None:
+    """As it was, with the reason, from the same transaction."""
+    await one.send("e1", "bad", "e2", partition_key="who")
+    async with one.consumer(probe):
+        assert await one.until_counted("e1", "e2") == {"e1": 1, "e2": 1}
+        (dead,) = await one.said(one.dlq, 1)
+    assert (dead.key, dead.value) == (b"who", b"bad")
+    facts = {name: dead.headers[f"dlq.{name}"].decode() for name in ("reason", "group", "topic", "partition", "offset")}
+    assert facts == {
+        "reason": "NOT_AN_EVENT",
+        "group": one.name,
+        "topic": one.topic,
+        "partition": "0",
+        "offset": "1",
+    }
+
+
+async def test_a_flood_of_invalid_records_stops_its_partition_only(stack: Stack, probe: Probe) -> None:
+    """Nothing of the flood is consumed or dead-lettered; the other partition goes on."""
+    keys = {partition_for(key.encode(), 2): key for key in ("a", "b", "c", "d")}
+    async with service(stack, partitions=2) as two:
+        async with two.consumer(probe) as consumer:
+            probe.gate.clear()
+            await two.send(*(f"bad{n}" for n in range(60)), partition_key=keys[0])
+            probe.gate.set()
+            await kit.eventually(lambda: stopped(consumer, 0), what="partition 0 stopped")
+            await two.send("e1", partition_key=keys[1])
+            assert await two.until_counted("e1") == {"e1": 1}
+        assert await two.next_offset(0) < 60
+        assert await two.next_offset(1) == 1
+
+
+async def stopped(consumer: Consumer, partition: int) -> bool:
+    """Whether the worker of a partition has given up."""
+    worker = consumer.worker(partition)
+    return worker is not None and not worker.claimed.is_set()
+
+
+async def test_outages_do_not_make_a_flood_of_a_few_invalid_records(
+    one: Service, probe: Probe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A batch that is tried again is counted once."""
+    write, outages = outbox.write, iter(range(3))
+
+    async def flaky(*args: object) -> None:
+        if next(outages, None) is not None:
+            raise OSError("postgresql is gone")
+        await write(*args)  # type: ignore[arg-type] # passed on as they came
+
+    monkeypatch.setattr(outbox, "write", flaky)
+    await one.send_many([f"bad{n}" for n in range(30)])
+    async with one.consumer(probe):
+        assert len(await one.said(one.dlq, 30)) == 30
+    assert await one.next_offset() == 30
+
+
+async def test_where_strangers_write_no_flood_stops_the_partition(one: Service, probe: Probe) -> None:
+    """Everything they send is refused and kept."""
+    await one.send_many([f"bad{n}" for n in range(120)])
+    async with one.consumer(probe, poison_limit=False):
+        assert len(await one.said(one.dlq, 120)) == 120
+
+
+async def test_records_of_a_slow_partition_are_bounded(one: Service, probe: Probe) -> None:
+    """Fetching pauses above the mark and goes on below it; nothing is lost and order is kept."""
+    probe.gate.clear()
+    events = [f"e{n:05}" for n in range(12_000)]
+    await one.send_many(events)
+    async with one.consumer(probe) as consumer:
+        worker = consumer.worker(0)
+        assert worker is not None
+
+        async def paused() -> bool:
+            return worker._paused
+
+        await kit.eventually(paused, what="fetching paused")
+        waiting = len(worker._backlog._records)
+        assert FULL_RECORDS < waiting < 3 * FULL_RECORDS
+        probe.gate.set()
+        assert len(await one.until_counted(events[-1])) == len(events)
+        said = await one.said(one.out, len(events))
+    assert max(len(batch.records) for batch in probe.batches) <= MAX_RECORDS
+    assert [record.value for record in said] == [event.encode() for event in events]
+
+
+@pytest.mark.parametrize(("sabotage", "epochs"), [("", {"e1": 1, "e2": 3}), ("no_fence", {"e1": 1, "e2": 1})])
+async def test_a_stale_owner_writes_nothing(
+    one: Service, probe: Probe, monkeypatch: pytest.MonkeyPatch, sabotage: str, epochs: dict[str, int]
+) -> None:
+    """P7: claimed by another between two batches. Without the fence the stale owner writes: the test can fail."""
+    monkeypatch.setenv("TRUNKLINE_SABOTAGE", sabotage)
+    async with one.consumer(probe):
+        await one.send("e1")
+        await one.until_counted("e1")
+        async with transaction(one.pool) as tx:
+            other, offset = await partitions.claim(tx, one.name, one.topic, 0, "another process", 0)
+        assert (other.epoch, offset) == (2, 1)
+        await one.send("e2")
+        assert await one.until_counted("e2") == {"e1": 1, "e2": 1}
+        found = {r["event_id"]: r["epoch"] for r in await one.pool.fetch("select event_id, epoch from effect")}
+    assert found == epochs
+
+
+async def test_the_older_of_two_claims_is_fenced_and_its_transaction_leaves_nothing(one: Service) -> None:
+    """The claim row decides, not the clock and not Kafka."""
+    claims = []
+    for owner in ("old", "new"):
+        async with transaction(one.pool) as tx:
+            claims.append(await partitions.claim(tx, "g", "t", 0, owner, 7))
+    (old, _), (new, start) = claims
+
+    async def write_as_the_old_one() -> None:
+        async with transaction(one.pool) as tx:
+            await tx.execute("insert into effect values ('stale', 0, 1)")
+            await partitions.fence(tx, old, start, 9)
+
+    with pytest.raises(Fenced):
+        await write_as_the_old_one()
+    with pytest.raises(Fenced):
+        await partitions.position(one.pool, old)
+    async with transaction(one.pool) as tx:
+        await partitions.fence(tx, new, start, 9)
+    assert (await one.effects(), await partitions.position(one.pool, new)) == ({}, 9)
+    await partitions.release(one.pool, old)
+    assert await partitions.owner_of(one.pool, "g", "t", 0) == "new"
+
+
+async def test_the_same_offsets_are_consumed_once(one: Service) -> None:
+    """A batch whose COMMIT went through although nobody heard of it cannot be done again."""
+    async with transaction(one.pool) as tx:
+        own, start = await partitions.claim(tx, "g", "t", 0, "here", 0)
+        await partitions.fence(tx, own, start, 5)
+    with pytest.raises(Fenced):
+        async with transaction(one.pool) as tx:
+            await partitions.fence(tx, own, start, 5)
+
+
+async def test_the_next_owner_begins_where_the_last_one_committed(one: Service, probe: Probe) -> None:
+    """Kafka's committed offset has no say; nothing counts twice."""
+    await one.send("e1", "e2")
+    async with one.consumer(probe):
+        await one.until_counted("e1", "e2")
+    await one.send("e3")
+    async with one.consumer(probe):
+        assert await one.until_counted("e3") == {"e1": 1, "e2": 1, "e3": 1}
+    assert [claim.epoch for claim in probe.loads] == [1, 2]
+    assert [len(batch.records) for batch in probe.batches][-1] == 1
