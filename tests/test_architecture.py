@@ -20,7 +20,7 @@ MAX_MODULE_LINES, MAX_FUNCTION_LINES, MAX_MEDIAN_LINES = 300, 40, 8
 #: Decisions without I/O: the standard library and each other, nothing that asks for time, chance or the outside.
 PURE = {
     "trunkline_router": {"events", "inputs", "refusals", "pool", "fold", "engine", "matching", "commands"},
-    "trunkline_sla": {"clocks", "timers"},
+    "trunkline_sla": {"clocks", "model", "timers"},
     "trunkline_timeline": {"history"},
     "trunkline_ingest": {"ids", "model", "text", "mime", "autoreply", "delivery_policy", "intake_reasons"},
     "trunkline_insights": {"queues"},

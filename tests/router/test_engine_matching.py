@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from trunkline_router.events import Presence
-from trunkline_router.inputs import AcceptOffer, Configure, DeclineOffer, Resolve, SetPresence
+from trunkline_router.events import OfferTimedOut, Presence
+from trunkline_router.inputs import AcceptOffer, Configure, DeclineOffer, Resolve, SetPresence, Tick
 
 from tests.router.given import ANA, BEN, BILLING, RETURNS, Step, after, ask, at, configured, message, offer, offer_id
 
@@ -49,3 +49,18 @@ def test_an_agent_beyond_capacity_gets_nothing_until_below_it() -> None:
     ask(engine, Step(3, Configure(configured(2, teams=[BILLING, RETURNS], agents=[replace(BEN, capacity=1)]))))
     assert [e.conversation_id for e in ask(engine, Step(4, Resolve("c1", "ben")))] == ["c1"]
     assert [e.conversation_id for e in ask(engine, Step(5, Resolve("c2", "ben")))] == ["c2", "c3"]
+
+
+def test_offers_that_end_in_one_tick_end_in_the_order_of_their_ends() -> None:
+    """Whatever timers were set before: c2 has an older one, of an offer that was declined."""
+    agents = [replace(ANA, id=name) for name in ("ana", "ben", "carla")]
+    engine, _ = after(
+        Step(0, Configure(configured(agents=agents))),
+        *(Step(0, SetPresence(agent.id, Presence.ONLINE)) for agent in agents),
+        Step(0, message("c2")),
+        Step(1, message("c1")),
+        Step(5, DeclineOffer("c2", offer_id("c2", 4), "ana", "")),
+        Step(5, SetPresence("ana", Presence.OFFLINE)),
+    )
+    ended = [e.conversation_id for e in ask(engine, Step(30, Tick())) if isinstance(e.payload, OfferTimedOut)]
+    assert ended == ["c1", "c2"]
