@@ -16,7 +16,7 @@ CONVERSATIONS = 5000
 
 async def measure(bench: Bench) -> list[Result]:
     """Drain the same backlog with either, in turn."""
-    count = await prepare(bench, bench.count(100_000, 2000))
+    count = await prepare(bench, bench.count(60_000, 2000))
     ours, bare = [], []
     for number in range(bench.runs):
         bare.append(await drain(bench, "bare", count))

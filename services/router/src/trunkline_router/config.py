@@ -19,7 +19,7 @@ from trunkline.config.v1.config_pb2 import TenantConfig
 from trunkline_common.errors import Refused, Violation
 
 Id = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
-MAX_BYTES = 1024 * 1024
+MAX_BYTES = 512 * 1024  # a version must fit one record of the config topic
 
 
 class Strict(BaseModel):

@@ -28,6 +28,7 @@ from trunkline_router.watch import Watcher, Watchers
 
 IDS = UUID("3e1b0b7e-5d8e-5a57-8a53-4a3f6b7b9c21")
 DESK: tuple[Role, ...] = ("agent", "supervisor", "admin", "service")
+MAX_COMMAND_BYTES = 256 * 1024  # as much as a customer may write
 COMMAND = ("request_id", "conversation_id", "agent_id")
 MAX_TEXT = 25_000  # characters, the most any channel takes (features: limits); also keeps events below a record's size
 
@@ -72,6 +73,13 @@ def content_of(request: api.SendReplyRequest) -> Content:
     if not request.content.text.strip() and not request.content.attachments:
         raise invalid_request(Violation("content.text", "must not be empty without attachments"))
     return read(Content, request.content)
+
+
+def must_fit(request: Message) -> None:
+    """What is decided is published: a record that the broker refuses would hold up everything after it."""
+    if (size := request.ByteSize()) > MAX_COMMAND_BYTES:
+        limit = f"has {size} bytes; send at most {MAX_COMMAND_BYTES}, and files as references"
+        raise invalid_request(Violation("request", limit))
 
 
 class RouterServer(RouterServiceServicer):
@@ -151,6 +159,7 @@ class RouterServer(RouterServiceServicer):
         body: inputs.Command,
         respond: Callable[[Engine], Message],
     ) -> Any:
+        must_fit(request)
         who, method = caller(), type(request).__name__.removesuffix("Request")
         asked = inputs.Input(body, request.request_id, actor_of(who), supervising=who.role != "agent")
         fingerprint = hashlib.sha256(method.encode() + request.SerializeToString(deterministic=True)).digest()

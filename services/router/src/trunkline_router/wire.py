@@ -22,7 +22,7 @@ from trunkline_common.kafka import Outgoing, Record
 from trunkline_router import events as domain
 from trunkline_router.engine import event_id
 from trunkline_router.inputs import ReceiveMessage, RecordReceipt
-from trunkline_router.pool import Agent, Conversation, Pool
+from trunkline_router.pool import BEGINNING, Agent, Conversation, Pool
 from trunkline_router.protomap import enum_name, fill, from_timestamp, read, timestamp
 
 CONVERSATIONS, OUTBOUND, CONFIG = "trunkline.conversations.v1", "trunkline.outbound.v1", "trunkline.config.v1"
@@ -253,7 +253,7 @@ def to_api_agent(agent: Agent) -> api.Agent:
         capacity=agent.config.capacity,
         load=len(agent.holds),
         not_responding=agent.not_responding,
-        last_assigned_at=timestamp(agent.last_assigned_at),
+        last_assigned_at=timestamp(agent.last_assigned_at) if agent.last_assigned_at > BEGINNING else None,
     )
 
 
