@@ -69,13 +69,7 @@ async def main(settings: CommonSettings, stop: run.Stop) -> None:
         context = Context(
             name, "ledger", f"{name}.dlq", pool, producer, lambda _: Ledger(f"{name}.out", inbox=inbox), utc_now
         )
-        consumer = Consumer(
-            context,
-            f"{name}.in",
-            bootstrap=settings.kafka,
-            instance=settings.instance,
-            session_timeout_ms=settings.session_timeout_ms,
-        )
+        consumer = Consumer.of(settings, context, f"{name}.in")
         async with asyncio.TaskGroup() as tasks:
             running = tasks.create_task(consumer.run())
             await consumer.ready()

@@ -17,6 +17,7 @@ from trunkline_common.kafka import (
     group_consumer,
     to_record,
 )
+from trunkline_common.settings import CommonSettings
 from trunkline_common.worker import Context, Worker
 
 log = structlog.get_logger(__name__)
@@ -34,7 +35,19 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
         self._tasks: asyncio.TaskGroup | None = None
         self._running: dict[TopicPartition, tuple[Worker, asyncio.Task[None]]] = {}
         self._stopping = False
+        self._starting: asyncio.Task[None] | None = None
         self.assigned = asyncio.Event()
+
+    @classmethod
+    def of(cls, settings: CommonSettings, context: Context, topic: str) -> Consumer:
+        """The consumer of a process, a member of its group as the settings say."""
+        return cls(
+            context,
+            topic,
+            bootstrap=settings.kafka,
+            instance=settings.instance,
+            session_timeout_ms=settings.session_timeout_ms,
+        )
 
     def worker(self, partition: int) -> Worker | None:
         """The worker of a partition this process owns."""
@@ -48,11 +61,21 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
             await worker.claimed.wait()
 
     def stop(self) -> None:
-        """Finish the batches in hand, publish, release, leave."""
+        """Finish the batches in hand, publish, release, leave; a consumer still waiting for Kafka ends at once."""
         self._stopping = True
+        if self._starting is not None:
+            self._starting.cancel()
 
     async def run(self) -> None:
         """Consume until `stop`."""
+        try:
+            await self._consume()
+        except asyncio.CancelledError:
+            if not self._stopping or self._kafka is not None:
+                raise
+
+    async def _consume(self) -> None:
+        self._starting = asyncio.current_task()
         async with (
             group_consumer(
                 self._bootstrap,
@@ -62,7 +85,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
             ) as kafka,
             asyncio.TaskGroup() as self._tasks,
         ):
-            self._kafka = kafka
+            self._kafka, self._starting = kafka, None
             kafka.subscribe([self._topic], listener=self)
             try:
                 await self._poll(kafka)

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from trunkline_common.kafka import Outgoing, Record
 
+LARGEST_VALUE = 900_000  # bytes; what is longer could not be written with its headers, so it is cut
+
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
@@ -17,7 +19,10 @@ class Rejected:
 
 
 def dead_letter(rejected: Rejected, topic: str, group: str) -> Outgoing:
-    """Key, value and headers byte for byte, plus where it was, who refused it and why (contracts 1.7)."""
+    """Key, value and headers byte for byte, plus where it was, who refused it and why (contracts 1.7).
+
+    A value above LARGEST_VALUE is cut; dlq.cut then says how long it was.
+    """
     record = rejected.record
     facts = {
         "dlq.reason": rejected.reason,
@@ -28,5 +33,8 @@ def dead_letter(rejected: Rejected, topic: str, group: str) -> Outgoing:
         "dlq.offset": str(record.offset),
         "dlq.timestamp": str(record.timestamp_ms),
     }
+    value = record.value
+    if value is not None and len(value) > LARGEST_VALUE:
+        facts["dlq.cut"], value = str(len(value)), value[:LARGEST_VALUE]
     headers = {**record.headers, **{name: value.encode() for name, value in facts.items()}}
-    return Outgoing(topic, record.key, record.value, headers)
+    return Outgoing(topic, record.key, value, headers)

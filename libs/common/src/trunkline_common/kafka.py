@@ -13,7 +13,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListen
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
-from aiokafka.errors import KafkaError, TopicAlreadyExistsError
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError, TopicAlreadyExistsError
 from aiokafka.partitioner import murmur2
 
 log = structlog.get_logger(__name__)
@@ -168,7 +168,8 @@ class Producer:
         try:
             yield producer
         except KafkaError as error:
-            if not error.retriable and self._producer is producer:
+            harmless = error.retriable or isinstance(error, MessageSizeTooLargeError)
+            if not harmless and self._producer is producer:
                 await self._replace()
             raise
 

@@ -30,10 +30,22 @@ SELECT = (
 )
 DELETE = "delete from outbox where grp = $1 and part = $2 and id = any($3::bigint[])"
 CHUNK = 2000
+MAX_VALUE = 1_000_000  # bytes; the broker takes 1 MiB with everything around it
+
+
+class TooLarge(Exception):
+    """A service wrote a message no broker takes: a defect of its limits, found before the outbox is blocked by it."""
+
+    def __init__(self, topic: str, size: int) -> None:
+        super().__init__(f"a message of {size} bytes for {topic}; at most {MAX_VALUE} can be published")
+        self.topic, self.size = topic, size
 
 
 async def write(tx: Connection, group: str, partition: int, messages: Sequence[Outgoing]) -> None:
     """Put messages into the outbox in this order, inside the batch's transaction."""
+    for message in messages:
+        if len(message.value or b"") > MAX_VALUE:
+            raise TooLarge(message.topic, len(message.value or b""))
     if messages:
         columns = zip(*((m.topic, m.key, m.value, _dump(m.headers)) for m in messages), strict=True)
         await tx.execute(INSERT, group, partition, *map(list, columns))

@@ -138,14 +138,13 @@ class Worker:
         own = await self._patiently(self._claim)
         relay = outbox.Relay(self._context.pool, self._context.producer, own.group, own.partition)
         relaying = asyncio.create_task(relay.run())
+        relaying.add_done_callback(lambda _: self._wake.set())  # a relay that ends by a bug ends its owner
         try:
             self._processor = await self._patiently(lambda: self._loaded(own))
             self._source.start_at(self.tp, self.position)
             self.claimed.set()
-            while (batch := await self._next_batch(self._processor)) is not None:
+            while (batch := await self._next_batch(self._processor, relaying)) is not None:
                 await self._handle(own, self._processor, batch, relay)
-                if relaying.done():
-                    relaying.result()
             await self._finish(own, relay)
         finally:
             await self._processor.close()
@@ -189,8 +188,10 @@ class Worker:
 
     # -- one batch
 
-    async def _next_batch(self, processor: Processor) -> Batch | None:
+    async def _next_batch(self, processor: Processor, relaying: asyncio.Task[None]) -> Batch | None:
         while not self._stopping:
+            if relaying.done():
+                relaying.result()
             self._wake.clear()
             now, due = self._context.clock(), processor.next_due()
             if self.position < self._end_at_claim:

@@ -35,13 +35,7 @@ def owner() -> str:
 
 def consumer_of(topic: str, context: Context, settings: CommonSettings) -> Consumer:
     """The consumer with the settings' membership."""
-    return Consumer(
-        context,
-        topic,
-        bootstrap=settings.kafka,
-        instance=settings.instance,
-        session_timeout_ms=settings.session_timeout_ms,
-    )
+    return Consumer.of(settings, context, topic)
 
 
 @asynccontextmanager

@@ -88,13 +88,7 @@ async def _consumer(stack: AsyncExitStack, settings: Settings, pool: postgres.Po
         make=lambda _partition: PoolProcessor(pool, lookup),
         clock=utc_now,
     )
-    return Consumer(
-        context,
-        TOPIC,
-        bootstrap=settings.kafka,
-        instance=settings.instance,
-        session_timeout_ms=settings.session_timeout_ms,
-    )
+    return Consumer.of(settings, context, TOPIC)
 
 
 def _partitions() -> int:

@@ -36,9 +36,9 @@ def _first_match(engine: Engine, team: str, now: datetime) -> tuple[Conversation
     return None
 
 
-def idle_order(agent: Agent) -> tuple[datetime, str]:
-    """Longest idle first: never assigned, then longest since the last assignment; ties by id."""
-    return agent.last_assigned_at, agent.config.id
+def idle_order(agent: Agent) -> tuple[datetime, int, str]:
+    """Longest idle first: never assigned, then longest since the last assignment; ties by load, by id."""
+    return agent.last_assigned_at, len(agent.holds), agent.config.id
 
 
 def _offer(engine: Engine, conversation: Conversation, agent: Agent, now: datetime) -> OfferMade:

@@ -49,8 +49,6 @@ async def _project(settings: Settings, stop: run.Stop, pool: Pool, server: rpc.S
         announcing = tasks.create_task(_announce(settings, consumer, server))
         await stop.wait()
         consumer.stop()
-        if not consumer.assigned.is_set():
-            consuming.cancel()  # it still waits for Kafka and holds nothing
         await asyncio.wait({consuming})
         following.cancel()
         announcing.cancel()
@@ -59,13 +57,7 @@ async def _project(settings: Settings, stop: run.Stop, pool: Pool, server: rpc.S
 def _consumer(settings: Settings, pool: Pool, producer: Producer, tenants: Tenants, owner: str) -> Consumer:
     lateness = timedelta(milliseconds=settings.lateness_ms)
     context = Context(NAME, owner, DLQ, pool, producer, lambda part: Projector(part, tenants, lateness), utc_now)
-    return Consumer(
-        context,
-        LOG,
-        bootstrap=settings.kafka,
-        instance=settings.instance,
-        session_timeout_ms=settings.session_timeout_ms,
-    )
+    return Consumer.of(settings, context, LOG)
 
 
 async def _consume(tenants: Tenants, consumer: Consumer) -> None:

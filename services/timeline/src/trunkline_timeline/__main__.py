@@ -49,21 +49,13 @@ async def _project(settings: Settings, stop: run.Stop, pool: Pool, server: rpc.S
         announcing = tasks.create_task(_announce(settings, consumer, server))
         await stop.wait()
         consumer.stop()
-        if not consumer.assigned.is_set():
-            consuming.cancel()  # it still waits for Kafka and holds nothing
         await asyncio.wait({consuming})
         announcing.cancel()
 
 
 def _consumer(settings: Settings, pool: Pool, producer: Producer, owner: str) -> Consumer:
     context = Context(NAME, owner, DLQ, pool, producer, lambda _: Projector(), utc_now)
-    return Consumer(
-        context,
-        LOG,
-        bootstrap=settings.kafka,
-        instance=settings.instance,
-        session_timeout_ms=settings.session_timeout_ms,
-    )
+    return Consumer.of(settings, context, LOG)
 
 
 async def _announce(settings: Settings, consumer: Consumer, server: rpc.Server) -> None:

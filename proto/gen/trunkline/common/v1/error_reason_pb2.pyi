@@ -59,9 +59,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """The page token was not made by this service for this request. Metadata: field."""
     ERROR_REASON_QUEUE_NOT_FOUND: _ErrorReason.ValueType  # 18
     """No such queue in this tenant. Metadata: queue."""
-    ERROR_REASON_TOO_LARGE: _ErrorReason.ValueType  # 19
-    """The message is larger than allowed. Metadata: limit_bytes."""
-    ERROR_REASON_INTERNAL: _ErrorReason.ValueType  # 20
+    ERROR_REASON_INTERNAL: _ErrorReason.ValueType  # 19
     """A defect of the service; the trace holds the details."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
@@ -106,8 +104,6 @@ ERROR_REASON_INVALID_PAGE_TOKEN: ErrorReason.ValueType  # 17
 """The page token was not made by this service for this request. Metadata: field."""
 ERROR_REASON_QUEUE_NOT_FOUND: ErrorReason.ValueType  # 18
 """No such queue in this tenant. Metadata: queue."""
-ERROR_REASON_TOO_LARGE: ErrorReason.ValueType  # 19
-"""The message is larger than allowed. Metadata: limit_bytes."""
-ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 20
+ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 19
 """A defect of the service; the trace holds the details."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
