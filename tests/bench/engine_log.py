@@ -37,20 +37,22 @@ async def measure(bench: Bench) -> list[Result]:
             bare.append((await drain(bench, "bare", count, BARE))["per_s"])
             ours.append(await _router(bench, services, count))
             bench.say(f"run {number + 1}: router {ours[-1]:,.0f}/s, bare {bare[-1]:,.0f}/s")
-    return [
-        in_turn(
-            "engine_log",
-            "messages/s",
-            ours,
-            bare,
-            goal=None,
-            higher_is_better=True,
-            measured_on=f"{count:,} inbound messages of one pool, {PER_CONVERSATION} per conversation, four agents "
-            "online, timeline asked and projecting meanwhile; one router process, from its first moment to the COMMIT "
-            "of the last message",
-            baseline_is="the bare consumer of `consumer` on as many records in one partition (it decides nothing)",
-        )
-    ]
+    return [_result(ours, bare, count)]
+
+
+def _result(ours: list[float], bare: list[float], count: int) -> Result:
+    return in_turn(
+        "engine_log",
+        "messages/s",
+        ours,
+        bare,
+        goal=None,
+        higher_is_better=True,
+        measured_on=f"{count:,} inbound messages of one pool, {PER_CONVERSATION} per conversation, four agents online, "
+        "timeline asked and projecting meanwhile; one router process, from its first moment to the COMMIT of the last "
+        "message",
+        baseline_is="the bare consumer of `consumer` on as many records in one partition (it decides nothing)",
+    )
 
 
 def _inbound(topic: str, count: int) -> list[Outgoing]:

@@ -14,7 +14,7 @@ from typing import Any
 
 from trunkline_common import kafka, postgres
 
-from deploy.local.process import Process, until
+from deploy.local.process import Process
 from deploy.local.readiness import accepts
 from deploy.local.services import Services
 from deploy.local.stack import Stack
@@ -123,8 +123,3 @@ class Benchmark:
     about: str
     measure: Callable[[Bench], Awaitable[list[Result]]]
     needs_stack: bool = True
-
-
-async def gone(process: Process) -> bool:
-    """Whether it ended by itself soon."""
-    return await until(lambda: not process.running, STOP_S)

@@ -67,9 +67,8 @@ class Relay:
         return sent
 
 
-@asynccontextmanager
-async def _started(asked: task.Task) -> AsyncIterator[tuple[AIOKafkaConsumer, AIOKafkaProducer, Any]]:
-    consumer = AIOKafkaConsumer(
+def _consumer(asked: task.Task) -> AIOKafkaConsumer:
+    return AIOKafkaConsumer(
         asked["topic"],
         bootstrap_servers=task.bootstrap(),
         group_id=asked["group"],
@@ -79,6 +78,11 @@ async def _started(asked: task.Task) -> AsyncIterator[tuple[AIOKafkaConsumer, AI
         fetch_max_bytes=16 << 20,
         fetch_max_wait_ms=100,
     )
+
+
+@asynccontextmanager
+async def _started(asked: task.Task) -> AsyncIterator[tuple[AIOKafkaConsumer, AIOKafkaProducer, Any]]:
+    consumer = _consumer(asked)
     producer = AIOKafkaProducer(
         bootstrap_servers=task.bootstrap(),
         acks="all",

@@ -66,6 +66,11 @@ def build(asked: task.Task) -> App:
         web_enabled=False,
         worker_redirect_stdouts=False,
     )
+    _add_agent(app, asked)
+    return app
+
+
+def _add_agent(app: App, asked: task.Task) -> None:
     raw: dict[str, Any] = {"key_type": bytes, "value_type": bytes}
     topic = app.topic(asked["topic"], key_serializer="raw", value_serializer="raw", **raw)
     table = app.Table("last", partitions=asked["partitions"], options={"driver": "rocksdict"}, **raw)
@@ -80,8 +85,6 @@ def build(asked: task.Task) -> App:
             messages = int.from_bytes(known[:8], "big") + 1 if known else 1
             table[key] = messages.to_bytes(8, "big") + event.message.content.text.encode()
             count.add()
-
-    return app
 
 
 if __name__ == "__main__":

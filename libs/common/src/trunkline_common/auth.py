@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ Role = Literal["agent", "supervisor", "admin", "integrator", "service"]
 ALGORITHMS = ["RS256", "EdDSA"]
 LEEWAY_SECONDS = 30
 ANY_TENANT = "*"
+REMEMBER_SECONDS, REMEMBER_TOKENS = 60.0, 4096  # how long, and how many, verified tokens are known again
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,15 +56,30 @@ class Authenticator:
         self._jwks, self._issuer, self._audience = jwks, issuer, audience
         self._remote = jwt.PyJWKClient(jwks, cache_keys=True, timeout=5) if jwks.startswith("https://") else None
         self._keys: dict[str, jwt.PyJWK] = {}
+        self._verified: dict[str, tuple[float, dict[str, object]]] = {}
 
     async def verify(self, authorization: str, wanted_tenant: str = "") -> Caller:
         """The caller of an `authorization` header. `wanted_tenant` counts only for a service's token of any tenant."""
         scheme, _, token = authorization.partition(" ")
         if scheme.lower() != "bearer" or not token:
             raise unauthenticated("send authorization: Bearer <JWT>")
+        return _caller_of(await self._claims(token), token, wanted_tenant)
+
+    async def _claims(self, token: str) -> dict[str, object]:
+        """The claims of a good token; one that was verified is known again for a minute, never beyond its exp."""
+        known_until, claims = self._verified.get(token, (0.0, {}))
+        if time.time() < known_until:
+            return claims
+        claims = await self._verify(token)
+        if len(self._verified) >= REMEMBER_TOKENS:
+            self._verified.clear()
+        self._verified[token] = min(time.time() + REMEMBER_SECONDS, float(str(claims["exp"]))), claims
+        return claims
+
+    async def _verify(self, token: str) -> dict[str, object]:
         try:
             key = await self._key(str(jwt.get_unverified_header(token).get("kid", "")))
-            claims = jwt.decode(
+            claims: dict[str, object] = jwt.decode(
                 token,
                 key,
                 algorithms=ALGORITHMS,
@@ -73,7 +90,7 @@ class Authenticator:
             )
         except (jwt.PyJWTError, ValueError) as error:
             raise unauthenticated(str(error)) from error
-        return _caller_of(claims, token, wanted_tenant)
+        return claims
 
     async def _key(self, kid: str) -> jwt.PyJWK:
         if self._remote is not None:

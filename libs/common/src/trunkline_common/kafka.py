@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import structlog
@@ -56,6 +57,7 @@ class Outgoing:
     headers: Mapping[str, bytes] = field(default_factory=dict)
 
 
+@lru_cache(maxsize=1 << 16)
 def partition_for(key: bytes, partitions: int) -> int:
     """The partition a keyed record goes to: murmur2 like the Java client (librdkafka: partitioner=murmur2_random)."""
     return int((murmur2(key) & 0x7FFFFFFF) % partitions)
@@ -194,7 +196,9 @@ class Producer:
             taken = 0
             for message in messages:
                 tp = await self._place(producer, message)
-                builder = builders.setdefault(tp, producer.create_batch())
+                if tp not in builders:
+                    builders[tp] = producer.create_batch()
+                builder = builders[tp]
                 headers = list(message.headers.items())
                 if builder.append(timestamp=None, key=message.key, value=message.value, headers=headers) is None:
                     break

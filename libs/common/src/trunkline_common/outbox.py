@@ -83,7 +83,7 @@ class Relay:
             await self._wake.wait()
             self._wake.clear()
             try:
-                while await self.drain():
+                while await self.drain() == CHUNK:
                     pass
                 delay = 0.1
             except (KafkaError, *OUTAGES) as error:
@@ -102,9 +102,11 @@ class Relay:
         Relay._sabotage_last = max(Relay._sabotage_last, rows[-1]["id"])
         messages = [Outgoing(r["topic"], r["key"], r["value"], _load(r["headers"])) for r in rows]
         with telemetry.sends(messages):
-            sent = await self._producer.send_all(messages)
+            sent = 0
+            while sent < len(messages):  # never decoded again: what does not fit in one batch goes in the next
+                sent += await self._producer.send_all(messages[sent:])
         crash_point("relay.after_send")
-        ids = [r["id"] for r in rows[:sent]]
+        ids = [r["id"] for r in rows]
         await self._pool.execute(DELETE, self._group, self._partition, ids)
         telemetry.count("trunkline.outbox.sent", sent, group=self._group)
         return sent

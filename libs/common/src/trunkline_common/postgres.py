@@ -37,6 +37,10 @@ OUTAGES: tuple[type[BaseException], ...] = (
 )
 
 
+async def _leave(_connection: object) -> None:
+    """No session state is ever set (settings and locks are the transaction's): asyncpg's RESET ALL is a round trip."""
+
+
 @asynccontextmanager
 async def connect(url: str, schema: str, *, size: int = 8, application: str = "trunkline") -> AsyncIterator[Pool]:
     """A pool whose connections see `schema` only. A frozen client cannot hold a row lock for longer than 10 s."""
@@ -45,6 +49,7 @@ async def connect(url: str, schema: str, *, size: int = 8, application: str = "t
         min_size=1,
         max_size=size,
         command_timeout=30,
+        reset=_leave,
         server_settings={
             "search_path": schema,
             "application_name": application,

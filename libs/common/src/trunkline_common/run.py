@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -65,6 +66,8 @@ async def _supervised(name: str, settings: S, main: Callable[[S, Stop], Awaitabl
 
 def say_ready(path: Path | None) -> None:
     """Tell who watches a file that the process is ready."""
+    gc.collect()
+    gc.freeze()  # what was imported lives for ever: a full collection need not walk it again and again
     if path is not None:
         path.touch()
     log.info("ready")

@@ -1,11 +1,14 @@
-"""Secrets: files <folder>/<tenant>/<name>, read anew for every use, so that a rotated secret needs no restart."""
+"""Secrets: files <folder>/<tenant>/<name>, read anew after a second, so that a rotated secret needs no restart."""
 
 from __future__ import annotations
 
 import asyncio
+import time
 from pathlib import Path
 
 from trunkline.config.v1.config_pb2 import ChannelAccount
+
+FRESH_SECONDS = 1.0  # a thread per webhook costs more than everything else that is done with it
 
 
 class SecretMissing(Exception):
@@ -21,16 +24,21 @@ class SecretFiles:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._known: dict[tuple[str, str], tuple[float, str]] = {}
 
     async def read(self, tenant: str, account: ChannelAccount, purpose: str) -> str:
         """The secret an account has for a purpose. Raises SecretMissing, also for an empty file."""
         name = account.secrets.get(purpose, "")
+        read_at, known = self._known.get((tenant, name), (0.0, ""))
+        if known and time.monotonic() - read_at < FRESH_SECONDS:
+            return known
         try:
             found = await asyncio.to_thread(read_secret, self._folder, tenant, name)
         except (OSError, ValueError):
             found = ""
         if not found:
             raise SecretMissing(tenant, account.id, purpose, name)
+        self._known[tenant, name] = time.monotonic(), found
         return found
 
 

@@ -40,9 +40,9 @@ class Draft:
     """What the running transaction has decided so far."""
 
     now: datetime
-    rows: list[tuple[str, int, str, bytes]] = field(default_factory=list)
+    rows: list[store.LogRow] = field(default_factory=list)
     messages: list[Outgoing] = field(default_factory=list)
-    results: list[tuple[str, str, bytes, bytes]] = field(default_factory=list)
+    results: list[store.ResultRow] = field(default_factory=list)
     touched: set[str] = field(default_factory=set)
 
 
@@ -128,8 +128,7 @@ class PoolProcessor(Processor):
         answers = [await self._answer(tx, draft, request) for request in batch.requests]
         if batch.caught_up:
             self._tick(draft)
-        await store.append(tx, self._claim.partition, draft.rows)
-        await store.keep_results(tx, draft.results, draft.now)
+        await store.record(tx, self._claim.partition, draft.rows, draft.results, draft.now)
         await self._snapshot(tx, draft)
         return Effects(draft.messages, answers, self._rejected)
 

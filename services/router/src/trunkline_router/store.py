@@ -13,9 +13,18 @@ from trunkline_router import wire
 from trunkline_router.fold import Engine, engine, evolve
 from trunkline_router.pool import Pool as PoolState
 
-APPEND = """
-insert into pool_log (part, pool, pool_seq, conversation_id, event)
-select $1, * from unnest($2::text[], $3::bigint[], $4::text[], $5::bytea[])
+#: (pool, pool_seq, conversation id, event)
+LogRow = tuple[str, int, str, bytes]
+#: (tenant, request id, fingerprint, response)
+ResultRow = tuple[str, str, bytes, bytes]
+
+RECORD = """
+with logged as (
+    insert into pool_log (part, pool, pool_seq, conversation_id, event)
+    select $1, * from unnest($2::text[], $3::bigint[], $4::text[], $5::bytea[])
+)
+insert into command_result (tenant, request_id, fingerprint, response, done_at)
+select *, $10 from unnest($6::text[], $7::uuid[], $8::bytea[], $9::bytea[])
 """
 SNAPSHOT = """
 insert into pool_snapshot (pool, part, pool_seq, state) values ($1, $2, $3, $4)
@@ -41,10 +50,14 @@ async def load_pools(pool: Pool, part: int) -> dict[str, tuple[Engine, int]]:
     return found
 
 
-async def append(tx: Connection, part: int, rows: Sequence[tuple[str, int, str, bytes]]) -> None:
-    """Add (pool, pool_seq, conversation id, event) rows to the log; a seq that is taken breaks the transaction."""
-    if rows:
-        await tx.execute(APPEND, part, *map(list, zip(*rows, strict=True)))
+async def record(
+    tx: Connection, part: int, events: Sequence[LogRow], answers: Sequence[ResultRow], now: datetime
+) -> None:
+    """Add to the log and remember answers, in one statement; a pool_seq that is taken breaks the transaction."""
+    if events or answers:
+        logged = [list(column) for column in zip(*events, strict=True)] or [[], [], [], []]
+        kept = [list(column) for column in zip(*answers, strict=True)] or [[], [], [], []]
+        await tx.execute(RECORD, part, *logged, kept[0], [UUID(i) for i in kept[1]], *kept[2:], now)
 
 
 async def snapshot(tx: Connection, part: int, state: PoolState) -> None:
@@ -71,16 +84,6 @@ async def results(tx: Connection, asked: Sequence[tuple[str, str]]) -> dict[tupl
         [UUID(r) for _, r in asked],
     )
     return {(r["tenant"], str(r["request_id"])): (r["fingerprint"], r["response"]) for r in rows}
-
-
-async def keep_results(tx: Connection, rows: Sequence[tuple[str, str, bytes, bytes]], now: datetime) -> None:
-    """Remember answers: (tenant, request id, fingerprint, response)."""
-    if rows:
-        tenants, ids, prints, responses = zip(*rows, strict=True)
-        await tx.execute(
-            "insert into command_result select *, $5 from unnest($1::text[], $2::uuid[], $3::bytea[], $4::bytea[])",
-            list(tenants), [UUID(i) for i in ids], list(prints), list(responses), now,
-        )  # fmt: skip
 
 
 async def next_version(tx: Connection, tenant: str) -> int:
