@@ -81,6 +81,7 @@ def shutdown() -> None:
             provider.shutdown()
 
 
+@cache
 def tracer() -> trace.Tracer:
     """The tracer of this product."""
     return trace.get_tracer("trunkline", schema_url=SCHEMA_URL)

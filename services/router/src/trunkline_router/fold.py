@@ -42,13 +42,15 @@ class Engine:
     waiting: Waiting = field(default_factory=Waiting)
     #: (when, conversation): an offer ends or an exclusion does. Stale entries are skipped when they come up.
     timers: list[tuple[datetime, str]] = field(default_factory=list)
+    #: The agents of each team, as configured.
+    members: dict[str, list[Agent]] = field(default_factory=dict)
     #: Teams in which a conversation came to wait or an agent got room since matching last looked.
     touched: set[str] = field(default_factory=set)
 
 
 def engine(pool: Pool) -> Engine:
     """Derive everything from a pool read from storage. No team is touched: what is stored was matched to the end."""
-    made = Engine(pool)
+    made = Engine(pool, members=_members(pool))
     for conversation in pool.conversations.values():
         if conversation.status is Status.QUEUED:
             made.waiting.add(conversation)
@@ -92,7 +94,16 @@ def _configure(to: Engine, new: PoolConfigured) -> None:
     pool.agents = {a.id: known.get(a.id) or Agent(a) for a in new.agents}
     for config in new.agents:
         pool.agents[config.id].config = config
+    to.members = _members(pool)
     to.touched.update(pool.teams)
+
+
+def _members(pool: Pool) -> dict[str, list[Agent]]:
+    found: dict[str, list[Agent]] = {team: [] for team in pool.teams}
+    for agent in pool.agents.values():
+        for team in agent.config.teams:
+            found.setdefault(team, []).append(agent)
+    return found
 
 
 def _evolve_conversation(to: Engine, conversation: Conversation, payload: ConversationPayload, at: datetime) -> None:

@@ -25,10 +25,11 @@ def next_offer(engine: Engine, now: datetime) -> tuple[str, OfferMade] | None:
 
 
 def _first_match(engine: Engine, team: str, now: datetime) -> tuple[Conversation, Agent] | None:
-    free = [a for a in engine.pool.agents.values() if team in a.config.teams and a.available]
-    if not free or team not in engine.pool.teams:
+    waiting = engine.waiting.of(team)
+    if not waiting or team not in engine.pool.teams:
         return None
-    for _, _, conversation_id in engine.waiting.of(team):
+    free = [a for a in engine.members[team] if a.available]
+    for _, _, conversation_id in waiting if free else ():
         conversation = engine.pool.conversations[conversation_id]
         allowed = [a for a in free if conversation.excluded.get(a.config.id, now) <= now]
         if allowed:
