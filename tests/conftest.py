@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from blockbuster import blockbuster_ctx
 
 from deploy.local.stack import Stack
 
@@ -18,6 +19,20 @@ async def stack() -> AsyncIterator[Stack]:
     with tempfile.TemporaryDirectory(prefix="trunkline-") as folder:
         async with Stack(Path(folder)) as running:
             yield running
+
+
+@pytest.fixture(autouse=True)
+def _nothing_of_ours_blocks_the_loop(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A blocking call from product code inside a running loop fails the test.
+
+    Not where PostgreSQL is real: asyncpg looks for a client certificate on disk each time it connects.
+    """
+    if request.node.get_closest_marker("stack"):
+        yield
+        return
+    product = ["trunkline_common", "trunkline_ingest", "trunkline_router", "trunkline_timeline", "trunkline_sla"]
+    with blockbuster_ctx(scanned_modules=product):
+        yield
 
 
 @pytest.fixture(autouse=True)

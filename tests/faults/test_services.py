@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 from collections.abc import AsyncIterator, Sequence
@@ -149,14 +150,61 @@ async def test_a_killed_router_loses_and_doubles_nothing(world: World, point: st
     await world.projected(log)
 
 
-@pytest.mark.parametrize("service", ["timeline", "sla"])
-@pytest.mark.parametrize("point", ["batch.before_commit:2", "batch.after_commit:2"])
+@pytest.mark.parametrize(
+    ("service", "point"),
+    [
+        ("timeline", "batch.before_commit:2"),
+        ("timeline", "batch.after_commit:2"),
+        ("sla", "batch.before_commit:2"),
+        ("sla", "batch.after_commit:2"),
+        ("sla", "relay.after_send:2"),
+    ],
+)
 async def test_a_killed_projection_ends_equal_to_the_log(world: World, service: str, point: str) -> None:
     """P2, P5 for the readers of the log."""
     sent = await kill_at(world, service, point)
     log = await world.arrived(sent)
     check_log(log, sent)
     await world.projected(log)
+
+
+@pytest.mark.parametrize("point", ["batch.before_commit:1", "batch.after_commit:1", "relay.after_send:1"])
+async def test_a_killed_intake_loses_and_doubles_nothing(world: World, point: str) -> None:
+    """P1, P2 for integrators' events: each is one message in the log, whatever was published twice on the way."""
+    await world.services.start("intake", env={"CRASH_AT": point, "TRUNKLINE_INSTANCE": "intake"}, wait=False)
+    process, texts = world.services.process("intake"), list[str]()
+    while process.running:
+        texts.append(await produce_ingress(world))
+        assert len(texts) < 400, "the fault did not bite"
+        await asyncio.sleep(0.05)
+    assert process.returncode == -signal.SIGKILL
+    await world.services.start("intake", env={"TRUNKLINE_INSTANCE": "intake"})
+    texts += [await produce_ingress(world) for _ in range(3)]
+    assert await said(world, texts) == sorted(texts)
+    await world.services.stop("intake")
+
+
+async def produce_ingress(world: World) -> str:
+    """A JSON CloudEvent of the tenant's registered source; its text."""
+    text = kit.new_id()
+    data = {
+        "tenant": world.tenant,
+        "account": "own-app",
+        "message_id": text,
+        "thread_key": text,
+        "contact": {"address": "user-7"},
+        "content": {"text": text},
+    }
+    headers = {
+        "ce_specversion": "1.0",
+        "ce_id": text,
+        "ce_source": "https://crm.demo.example",
+        "ce_type": "trunkline.ingest.v1.IngressMessage",
+        "content-type": "application/json",
+    }
+    encoded = {name: value.encode() for name, value in headers.items()}
+    await world.producer.send(Outgoing("trunkline.ingress.v1", b"k", json.dumps(data).encode(), encoded), timeout=15)
+    return text
 
 
 async def test_an_engine_that_forgets_event_ids_counts_a_delivery_twice(world: World) -> None:

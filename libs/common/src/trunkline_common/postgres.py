@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -82,7 +83,7 @@ class UnknownSchema(Exception):
 
 async def migrate(pool: Pool, schema: str, package: str) -> None:
     """Apply the numbered SQL files of trunkline_common and `package`, each once, under an advisory lock."""
-    wanted = {f"{p}/{name}": sql for p in ("trunkline_common", package) for name, sql in _migrations(p)}
+    wanted = await asyncio.to_thread(_wanted, package)
     async with transaction(pool) as tx:
         await tx.execute("set local lock_timeout = '60s'")
         await tx.execute("select pg_advisory_xact_lock(hashtext($1))", f"trunkline.migrate.{schema}")
@@ -95,6 +96,10 @@ async def migrate(pool: Pool, schema: str, package: str) -> None:
         for name in (n for n in wanted if n not in applied):
             await tx.execute(wanted[name])
             await tx.execute("insert into schema_version values ($1, $2)", name, _sha(wanted[name]))
+
+
+def _wanted(package: str) -> dict[str, str]:
+    return {f"{p}/{name}": sql for p in ("trunkline_common", package) for name, sql in _migrations(p)}
 
 
 def _migrations(package: str) -> list[tuple[str, str]]:
