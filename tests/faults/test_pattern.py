@@ -22,7 +22,12 @@ from deploy.local.process import Process
 from deploy.local.stack import Stack
 from tests import kit
 
-pytestmark = [pytest.mark.stack, pytest.mark.faults, pytest.mark.asyncio(loop_scope="session")]
+pytestmark = [
+    pytest.mark.stack,
+    pytest.mark.faults,
+    pytest.mark.timeout(240),
+    pytest.mark.asyncio(loop_scope="session"),
+]
 PARTITIONS, KEYS = 4, 8
 
 
@@ -178,7 +183,7 @@ async def overlap(bench: Bench, env: dict[str, str]) -> str:
     await bench.send(40)
     taker = bench.process("taker", env)
     try:
-        await kit.eventually(bench.consumed, seconds=40, what="the new owner has consumed everything")
+        await kit.eventually(bench.consumed, seconds=80, what="the new owner has consumed everything")
         frozen.send(signal.SIGCONT)
         await kit.eventually(lambda: tried(bench, frozen), seconds=20, what="the stale owner tried to write")
     finally:

@@ -121,6 +121,8 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
         assert self._kafka is not None  # noqa: S101 - subscribed in run
         assert self._tasks is not None  # noqa: S101 - subscribed in run
         self._kafka.pause(*assigned)
+        if self._stopping:
+            return
         for tp in sorted(assigned):
             worker = Worker(tp, self._context, self)
             self._running[tp] = (worker, self._tasks.create_task(worker.run(), name=f"{tp.topic}[{tp.partition}]"))

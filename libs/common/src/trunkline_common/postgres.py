@@ -38,6 +38,19 @@ OUTAGES: tuple[type[BaseException], ...] = (
 )
 
 
+async def _limit(connection: asyncpg.Connection[asyncpg.Record]) -> None:
+    """No transaction of a frozen client outlives 15 s, whatever it was doing (PostgreSQL 17 and later promise it)."""
+    if connection.get_server_version().major >= 17:
+        await connection.execute("set transaction_timeout = '15s'")
+
+
+async def unlimited(tx: Connection) -> None:
+    """This transaction may take its time: it holds nothing that a successor waits for."""
+    await tx.execute("set local statement_timeout = 0")
+    if tx.get_server_version().major >= 17:
+        await tx.execute("set local transaction_timeout = 0")
+
+
 async def _leave(_connection: object) -> None:
     """No session state is ever set (settings and locks are the transaction's): asyncpg's RESET ALL is a round trip."""
 
@@ -50,12 +63,15 @@ async def connect(url: str, schema: str, *, size: int = 8, application: str = "t
         min_size=1,
         max_size=size,
         command_timeout=30,
+        init=_limit,
         reset=_leave,
         server_settings={
             "search_path": schema,
             "application_name": application,
             "lock_timeout": "5s",
             "idle_in_transaction_session_timeout": "10s",
+            # The same for a client that froze between the messages of one statement: that is not idle to PostgreSQL.
+            "statement_timeout": "10s",
         },
     )
     try:
@@ -86,6 +102,7 @@ async def migrate(pool: Pool, schema: str, package: str) -> None:
     wanted = await asyncio.to_thread(_wanted, package)
     async with transaction(pool) as tx:
         await tx.execute("set local lock_timeout = '60s'")
+        await unlimited(tx)
         await tx.execute("select pg_advisory_xact_lock(hashtext($1))", f"trunkline.migrate.{schema}")
         await tx.execute(f'create schema if not exists "{schema}"')
         await tx.execute("create table if not exists schema_version (name text primary key, sha256 text not null)")

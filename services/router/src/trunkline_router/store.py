@@ -7,7 +7,7 @@ from datetime import datetime
 from uuid import UUID
 
 from trunkline.config.v1.config_pb2 import TenantConfig
-from trunkline_common.postgres import Connection, Pool
+from trunkline_common.postgres import Connection, Pool, unlimited
 
 from trunkline_router import wire
 from trunkline_router.fold import Engine, engine, evolve
@@ -40,6 +40,7 @@ async def load_pools(pool: Pool, part: int) -> dict[str, tuple[Engine, int]]:
     """Every pool of a partition, rebuilt from snapshot and log, with the seq of its snapshot."""
     found: dict[str, tuple[Engine, int]] = {}
     async with pool.acquire() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
+        await unlimited(connection)
         for row in await connection.fetch("select pool, pool_seq, state from pool_snapshot where part = $1", part):
             made = engine(wire.load_pool(row["state"]))
             found[row["pool"]] = made, row["pool_seq"]
