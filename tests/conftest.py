@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -40,3 +40,22 @@ def _no_inherited_faults(monkeypatch: pytest.MonkeyPatch) -> None:
     """A fault that is set in the shell would make tests fail for no reason."""
     for name in ("TRUNKLINE_SABOTAGE", "CRASH_AT", "FREEZE_AT", "TRUNKLINE_TEST_BUILD"):
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A failure on the real stack shows the last lines of every process that ran beside it."""
+    report = yield
+    running = getattr(item, "funcargs", {}).get("stack")
+    if report.failed and call.when == "call" and isinstance(running, Stack):
+        for log in sorted(running.folder.glob("logs/*.log")):
+            report.sections.append((f"last lines of {log.name}", "\n".join(_last_lines(log))))
+    return report
+
+
+def _last_lines(log: Path, count: int = 40) -> list[str]:
+    with log.open("rb") as file:
+        file.seek(max(0, log.stat().st_size - 40_000))
+        return [line[:1000] for line in file.read().decode(errors="replace").splitlines()[-count:]]

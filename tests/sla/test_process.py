@@ -80,6 +80,24 @@ async def rows(stack: Stack, query: str, *args: object) -> list[tuple[Any, ...]]
         await connection.close()
 
 
+CLOCKS = """
+select clock_id, metric, cycle, gen, state, breached, started_at, due_at, ended_at, team, policy_id
+from clock where tenant = $1 order by clock_id
+"""
+BREACHES = "select clock_id, breached_at, team from breach where tenant = $1 order by clock_id"
+
+
+async def both(stack: Stack, tenant: str) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
+    """A tenant's clocks and breaches as of one instant: timers commit while we read."""
+    connection = await asyncpg.connect(stack.database_url, server_settings={"search_path": "sla"})
+    try:
+        async with connection.transaction(isolation="repeatable_read", readonly=True):
+            found = [[tuple(r) for r in await connection.fetch(query, tenant)] for query in (CLOCKS, BREACHES)]
+            return found[0], found[1]
+    finally:
+        await connection.close()
+
+
 async def test_a_promise_is_kept_or_broken(stack: Stack, services: Services) -> None:
     """A reply in time ends the clock; without one the breach is published about a second after it was due."""
     tenant, trace = new_tenant(), f"{uuid.uuid4().hex}"
@@ -199,12 +217,8 @@ async def test_rebuilt_clocks_equal_the_live_ones(stack: Stack, services: Servic
         for record in talk.records():
             await produce(stack.bootstrap, [record])
 
-    columns = "clock_id, metric, cycle, gen, state, breached, started_at, due_at, ended_at, team, policy_id"
-    clocks = f"select {columns} from clock where tenant = $1 order by clock_id"  # noqa: S608 - no input in it
-    broken = "select clock_id, breached_at, team from breach where tenant = $1 order by clock_id"
-
     async def settled() -> Any:
-        found = await rows(stack, clocks, tenant), await rows(stack, broken, tenant)
+        found = await both(stack, tenant)
         ended = sum(row[8] is not None for row in found[0])
         return found if (len(found[0]), ended, len(found[1])) == (5, 3, 3) else None
 
@@ -220,8 +234,7 @@ async def test_rebuilt_clocks_equal_the_live_ones(stack: Stack, services: Servic
     await services.start("sla")
 
     async def as_live() -> bool:
-        found = await rows(stack, clocks, tenant), await rows(stack, broken, tenant)
-        return bool(found == live)
+        return bool(await both(stack, tenant) == live)
 
     await eventually(as_live)
     assert {e.event_id for e, _ in await eventually(lambda: complete(stack, tenant, 22))} == ids

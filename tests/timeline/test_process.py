@@ -175,16 +175,23 @@ async def test_who_is_asking_and_what_happened(stack: Stack, services: Services)
         assert from_rpc(refused.value).reason == "ROLE_FORBIDDEN"
 
 
+KEYS = {"customer": "customer_id", "conversation": "conversation_id", "entry": "conversation_id, seq"}
+
+
 async def table(stack: Stack, tenant: str) -> dict[str, list[tuple[Any, ...]]]:
-    """Every row of a tenant."""
-    return {
-        name: await rows(stack, f"select * from {name} where tenant = $1 order by {key}", tenant)  # noqa: S608 - names below
-        for name, key in {
-            "customer": "customer_id",
-            "conversation": "conversation_id",
-            "entry": "conversation_id, seq",
-        }.items()
-    }
+    """Every row of a tenant, all tables as of one instant: the projector commits while we read."""
+    connection = await asyncpg.connect(stack.database_url, server_settings={"search_path": "timeline"})
+    try:
+        async with connection.transaction(isolation="repeatable_read", readonly=True):
+            return {
+                name: [
+                    tuple(row)
+                    for row in await connection.fetch(f"select * from {name} where tenant = $1 order by {key}", tenant)  # noqa: S608
+                ]
+                for name, key in KEYS.items()
+            }
+    finally:
+        await connection.close()
 
 
 async def test_rebuilt_equals_live(stack: Stack, services: Services) -> None:
