@@ -33,7 +33,7 @@ def new_id() -> str:
 
 
 async def eventually(
-    look: Callable[[], Awaitable[T | None]], *, seconds: float = 15.0, what: str = "the condition"
+    look: Callable[[], Awaitable[T | None]], *, seconds: float = 45.0, what: str = "the condition"
 ) -> T:
     """The first true answer of `look`; fails with what was last seen when the deadline passes."""
     deadline, seen = time.monotonic() + seconds, None
@@ -43,6 +43,19 @@ async def eventually(
             return seen
         await asyncio.sleep(0.05)
     raise AssertionError(f"{what} did not come true within {seconds} s; last seen: {seen!r}")
+
+
+async def patiently(ask: Callable[[], Awaitable[Any]], *, seconds: float = 80.0) -> Any:
+    """An answer, asked for again while it is UNAVAILABLE or late, as a client should; the request keeps its id."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            return await ask()
+        except grpc.aio.AioRpcError as error:
+            again = error.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
+            if not again or time.monotonic() > deadline:
+                raise
+        await asyncio.sleep(0.1)
 
 
 class Desk:
@@ -56,17 +69,9 @@ class Desk:
         """One call of RouterService."""
         return await getattr(self.stub, method)(request, metadata=self._metadata, timeout=seconds)
 
-    async def until_done(self, method: str, request: Any, *, seconds: float = 40.0) -> Any:
-        """A command repeated with its request_id while the answer is UNAVAILABLE or late, as a client should."""
-        deadline = time.monotonic() + seconds
-        while True:
-            try:
-                return await self.call(method, request, seconds=5.0)
-            except grpc.aio.AioRpcError as error:
-                again = error.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
-                if not again or time.monotonic() > deadline:
-                    raise
-            await asyncio.sleep(0.1)
+    async def until_done(self, method: str, request: Any, *, seconds: float = 80.0) -> Any:
+        """A command repeated with its request_id while the answer is UNAVAILABLE or late."""
+        return await patiently(lambda: self.call(method, request, seconds=5.0), seconds=seconds)
 
     async def presence(self, agent: str, presence: str = "ONLINE") -> Any:
         """Set an agent's presence."""
@@ -138,7 +143,8 @@ async def apply_config(services: Services, tenant: str, yaml: str, router: str =
     async with grpc.aio.insecure_channel(services.address(router)) as channel:
         stub: Any = ConfigServiceStub(channel)
         request = ApplyConfigRequest(request_id=new_id(), yaml=yaml)
-        answer = await stub.ApplyConfig(request, metadata=[("authorization", f"Bearer {token}")], timeout=20)
+        metadata = [("authorization", f"Bearer {token}")]
+        answer = await patiently(lambda: stub.ApplyConfig(request, metadata=metadata, timeout=20))
     return int(answer.version)
 
 

@@ -27,7 +27,7 @@ CONFIG = Path("deploy/local/demo_tenant.yaml").read_text()
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def services(stack: Stack) -> AsyncIterator[Services]:
     """A router that has everything but a timeline: its lookups fall back."""
-    async with Services(stack, env={"TRUNKLINE_SESSION_TIMEOUT_MS": "6000"}) as running:
+    async with Services(stack) as running:
         await running.start("router")
         yield running
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+import structlog
 from trunkline.router.v1.router_service_pb2 import WatchAgentRequest, WatchAgentResponse
 from trunkline.router.v1.router_service_pb2_grpc import RouterServiceStub
 from trunkline_common import partitions, rpc, telemetry
@@ -22,17 +23,19 @@ from trunkline_router.requests import Content
 if TYPE_CHECKING:
     from trunkline.router.v1.router_service_pb2_grpc import RouterServiceAsyncStub
 
+log = structlog.get_logger(__name__)
+
 GROUP, TOPIC = "router", "trunkline.inbound.v1"
 KEY = "trunkline-key"  # metadata of a forwarded call: the pool (or tenant) it is for
 
 
-def unowned(key: str) -> Refused:
-    """Nobody owns the partition at this moment."""
+def unowned(key: str, why: str) -> Refused:
+    """Nobody answers for the partition at this moment; `why` is for who reads the log at night."""
     return Refused(
         "UNAVAILABLE",
         "POOL_UNOWNED",
-        f"nobody owns {key} at this moment; retry with the same request_id",
-        metadata={"pool": key},
+        f"nobody answers for {key} at this moment ({why}); retry with the same request_id",
+        metadata={"pool": key, "why": why},
         retry_after=1.0,
     )
 
@@ -53,7 +56,7 @@ class Gate:
         """The key of a call another router process sent here; it must be of the caller's tenant."""
         key = metadata.get(KEY) if rpc.FORWARDED in metadata else None
         if key is not None and key.partition("/")[0] != caller().tenant:
-            raise unowned(key)
+            raise unowned(key, "it is of another tenant")
         return key
 
     async def ask(
@@ -62,23 +65,24 @@ class Gate:
         """The owner's answer; `forward` makes the same call on another process with the metadata given."""
         if (worker := self._local(key)) is not None:
             return await worker.submit(Request(content, telemetry.traceparent()))
-        channel = await self._owner(key, context)
+        owner = await self._owner(key, context)
         telemetry.count("trunkline.forwarded", 1)
         try:
-            return await forward(channel, [*rpc.as_caller(), (KEY, key)])
+            return await forward(self._channel(owner), [*rpc.as_caller(), (KEY, key)])
         except RpcError as error:
-            raise _passed_on(error, key) from error
+            raise _passed_on(error, key, owner) from error
 
     async def stream(
         self, key: str, context: rpc.Context, request: WatchAgentRequest
     ) -> AsyncIterator[WatchAgentResponse]:
         """The owner's WatchAgent, for a pool that this process does not own."""
-        stub: RouterServiceAsyncStub = RouterServiceStub(await self._owner(key, context))
+        owner = await self._owner(key, context)
+        stub: RouterServiceAsyncStub = RouterServiceStub(self._channel(owner))
         try:
             async for response in stub.WatchAgent(request, metadata=[*rpc.as_caller(), (KEY, key)]):
                 yield response
         except RpcError as error:
-            raise _passed_on(error, key) from error
+            raise _passed_on(error, key, owner) from error
 
     def owns(self, key: str) -> bool:
         """Whether this process decides for the key now."""
@@ -91,18 +95,24 @@ class Gate:
         worker = self._consumer.worker(self._partition(key)) if self._consumer else None
         return worker if worker is not None and worker.claimed.is_set() else None
 
-    async def _owner(self, key: str, context: rpc.Context) -> rpc.Channel:
+    async def _owner(self, key: str, context: rpc.Context) -> str:
         if rpc.FORWARDED in rpc.metadata(context):
-            raise unowned(key)
+            raise unowned(key, "the process it was forwarded to does not own it")
         owner = await partitions.owner_of(self._pool, GROUP, TOPIC, self._partition(key))
         if not owner:
-            raise unowned(key)
+            raise unowned(key, "its partition is between owners")
+        return owner
+
+    def _channel(self, owner: str) -> rpc.Channel:
         if owner not in self._channels:
             self._channels[owner] = rpc.plain_channel(owner)
         return self._channels[owner]
 
 
-def _passed_on(error: RpcError, key: str) -> Exception:
+def _passed_on(error: RpcError, key: str, owner: str) -> Exception:
     told = error.trailing_metadata()
     silent = told is None or "grpc-status-details-bin" not in told
-    return unowned(key) if silent and error.code().name in ("UNAVAILABLE", "CANCELLED") else error
+    if not silent or error.code().name not in ("UNAVAILABLE", "CANCELLED"):
+        return error
+    log.warning("the owner does not answer", key=key, owner=owner, status=error.code().name, detail=error.details())
+    return unowned(key, "its owner does not answer")
