@@ -87,6 +87,10 @@ def tracer() -> trace.Tracer:
     return trace.get_tracer("trunkline", schema_url=SCHEMA_URL)
 
 
+def _exporting() -> bool:
+    return not isinstance(tracer(), trace.ProxyTracer) or isinstance(trace.get_tracer_provider(), TracerProvider)
+
+
 @cache
 def _counter(name: Counter) -> metrics.Counter:
     return metrics.get_meter("trunkline").create_counter(name)
@@ -149,7 +153,10 @@ def child(name: str, parent: str, kind: SpanKind, attributes: Mapping[str, str |
 def server_span(
     name: str, parent: SpanContext | None, kind: SpanKind, attributes: Mapping[str, str | int]
 ) -> Iterator[Span]:
-    """The current span of a request, under `parent` where there is one."""
+    """The current span of a request, under `parent` where there is one; none while nothing is exported."""
+    if not _exporting():
+        yield trace.INVALID_SPAN
+        return
     under = trace.set_span_in_context(trace.NonRecordingSpan(parent)) if parent else None
     with tracer().start_as_current_span(
         name, under, kind, dict(attributes), record_exception=False, set_status_on_exception=False
@@ -161,6 +168,9 @@ def server_span(
 def sends(messages: Sequence[Outgoing]) -> Iterator[None]:
     """`send T` for each traced message, around its publication."""
     spans = [span for message in messages if (span := _send_span(message))]
+    if not spans:
+        yield
+        return
     with ended(spans):
         yield
 

@@ -39,8 +39,7 @@ class KafkaPublisher:
     async def publish(self, messages: Sequence[Outgoing]) -> None:
         try:
             with telemetry.sends(messages):
-                async with asyncio.timeout(self._budget):
-                    await self._write(messages)
+                await self._write(messages)
         except (KafkaError, OSError, TimeoutError) as error:
             log.warning("kafka did not acknowledge", records=len(messages), error=type(error).__name__)
             raise KafkaDown from error
@@ -51,8 +50,9 @@ class KafkaPublisher:
             await self._producer.send(messages[0], timeout=self._budget)
             return
         rest = list(messages)
-        while rest:
-            del rest[: await self._producer.send_all(rest)]
+        async with asyncio.timeout(self._budget):
+            while rest:
+                del rest[: await self._producer.send_all(rest)]
 
 
 async def publish_facts(publisher: Publisher, facts: Sequence[Fact], arrival: Arrival) -> list[InboundEvent]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import weakref
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -94,9 +95,10 @@ def _read(raw: Raw, arrival: Arrival) -> list[Fact]:
 async def serve(mailroom: Mailroom, listen: str) -> AsyncIterator[str]:
     """The started listener's address."""
     loop = asyncio.get_running_loop()
+    sessions: weakref.WeakSet[SMTP] = weakref.WeakSet()
 
     def protocol() -> SMTP:
-        return _Protocol(
+        session = _Protocol(
             mailroom,
             data_size_limit=MAX_MAIL,
             enable_SMTPUTF8=True,
@@ -105,6 +107,8 @@ async def serve(mailroom: Mailroom, listen: str) -> AsyncIterator[str]:
             timeout=SILENCE_SECONDS,
             loop=loop,
         )
+        sessions.add(session)
+        return session
 
     host, _, port = listen.rpartition(":")
     server = await loop.create_server(protocol, host, int(port))
@@ -113,3 +117,6 @@ async def serve(mailroom: Mailroom, listen: str) -> AsyncIterator[str]:
     finally:
         # Whoever is in the middle of a mail has had no 250 and sends it again.
         server.close()
+        for session in list(sessions):
+            if isinstance(session.transport, asyncio.WriteTransport):
+                session.transport.abort()

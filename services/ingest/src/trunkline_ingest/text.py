@@ -17,7 +17,8 @@ def valid(text: str) -> str:
 
 def clean(text: str, limit: int = MAX_TEXT_BYTES) -> str:
     """What protobuf and PostgreSQL can hold: lone surrogates become U+FFFD, NUL goes, at most `limit` bytes."""
-    return cut(unicodedata.normalize("NFC", valid(text).replace("\x00", "")), limit)
+    whole = text.replace("\x00", "")
+    return cut(whole if whole.isascii() else unicodedata.normalize("NFC", valid(whole)), limit)
 
 
 def clean_field(text: str) -> str:
@@ -27,5 +28,7 @@ def clean_field(text: str) -> str:
 
 def cut(text: str, limit: int) -> str:
     """At most `limit` bytes of UTF-8, ending at a whole code point."""
+    if len(text) * 4 <= limit:  # whatever it holds
+        return text
     raw = text.encode()
     return text if len(raw) <= limit else raw[:limit].decode("utf-8", "ignore")

@@ -141,14 +141,20 @@ def _to_refusal(error: Exception) -> Refusal:
 
 async def _raw(request: web.Request) -> Raw:
     try:
-        async with asyncio.timeout(BODY_SECONDS):
-            body = await request.read()
+        body = await _body(request)
     except web.HTTPRequestEntityTooLarge:
         raise Refusal(413, "TOO_LARGE") from None
     except TimeoutError:
         raise Refusal(408, "TOO_SLOW") from None
     headers = {name.lower(): value for name, value in request.headers.items()}
     return Raw(request.method, f"{request.scheme}://{request.host}", request.raw_path, headers, body)
+
+
+async def _body(request: web.Request) -> bytes:
+    if request.content.is_eof():  # it came with the head: nothing to wait for
+        return await request.read()
+    async with asyncio.timeout(BODY_SECONDS):
+        return await request.read()
 
 
 def _response(answer: Answer) -> web.Response:

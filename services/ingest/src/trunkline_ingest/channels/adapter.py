@@ -81,7 +81,8 @@ class Adapter:
 def json_body(raw: Raw) -> Any:
     """The body as JSON. A lone surrogate, which JSON can say and Unicode cannot, becomes U+FFFD."""
     try:
-        return json.loads(raw.body, object_hook=_valid_object)
+        # Without an escape there is no surrogate: a body that is not UTF-8 is refused as it is.
+        return json.loads(raw.body, object_hook=_valid_object if b"\\u" in raw.body else None)
     except (ValueError, RecursionError):
         raise InvalidBody(Violation("body", "must be JSON")) from None
 

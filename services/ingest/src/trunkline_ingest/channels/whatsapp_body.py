@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class _Model(BaseModel):
+    # Lists come from a factory: pydantic copies a mutable default deeply each time.
     # Meta adds fields without notice; errors must not quote what customers wrote.
     model_config = ConfigDict(extra="ignore", hide_input_in_errors=True, populate_by_name=True)
 
@@ -38,15 +39,15 @@ class Profile(_Model):
 class Person(_Model):
     wa_id: str = ""
     user_id: str = ""
-    profile: Profile = Profile()
+    profile: Profile = Field(default_factory=Profile)
 
 
 class Value(_Model):
     metadata: Metadata
-    contacts: list[dict[str, Any]] = []
-    messages: list[dict[str, Any]] = []
-    statuses: list[dict[str, Any]] = []
-    errors: list[dict[str, Any]] = []
+    contacts: list[dict[str, Any]] = Field(default_factory=list)
+    messages: list[dict[str, Any]] = Field(default_factory=list)
+    statuses: list[dict[str, Any]] = Field(default_factory=list)
+    errors: list[dict[str, Any]] = Field(default_factory=list)
 
 
 class Text(_Model):
@@ -112,4 +113,4 @@ class Delivery(_Model):
     status: str
     timestamp: str | int = ""
     biz_opaque_callback_data: str = ""
-    errors: list[Failure] = []
+    errors: list[Failure] = Field(default_factory=list)
