@@ -87,10 +87,6 @@ def tracer() -> trace.Tracer:
     return trace.get_tracer("trunkline", schema_url=SCHEMA_URL)
 
 
-def _exporting() -> bool:
-    return not isinstance(tracer(), trace.ProxyTracer) or isinstance(trace.get_tracer_provider(), TracerProvider)
-
-
 @cache
 def _counter(name: Counter) -> metrics.Counter:
     return metrics.get_meter("trunkline").create_counter(name)
@@ -154,7 +150,7 @@ def server_span(
     name: str, parent: SpanContext | None, kind: SpanKind, attributes: Mapping[str, str | int]
 ) -> Iterator[Span]:
     """The current span of a request, under `parent` where there is one; none while nothing is exported."""
-    if not _exporting():
+    if isinstance(tracer(), trace.ProxyTracer):
         yield trace.INVALID_SPAN
         return
     under = trace.set_span_in_context(trace.NonRecordingSpan(parent)) if parent else None
