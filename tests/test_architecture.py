@@ -19,7 +19,13 @@ MAX_MODULE_LINES, MAX_FUNCTION_LINES, MAX_MEDIAN_LINES = 300, 40, 8
 
 #: Decisions without I/O: the standard library and each other, nothing that asks for time, chance or the outside.
 PURE = {
-    "trunkline_router": {"events", "inputs", "refusals", "pool", "fold", "engine", "matching", "commands"},
+    "trunkline_common": {"calendar", "calendar_rules", "calendar_expansion", "calendar_zones"},
+    "trunkline_router": {
+        *("facts", "routing", "events", "pool_events", "inputs", "refusals", "tools"),
+        *("pool", "index", "waiting", "state", "fold", "fold_agents", "engine", "policies", "matching", "timers"),
+        *("commands", "agents", "messages", "moves", "changes"),
+        *("condition_check", "condition_tokens", "pattern_cost", "erlang", "fairness"),
+    },
     "trunkline_sla": {"clocks", "model", "timers"},
     "trunkline_timeline": {"history"},
     "trunkline_ingest": {"ids", "model", "text", "mime", "autoreply", "delivery_policy", "intake_reasons"},
@@ -34,11 +40,13 @@ FAUST_HOME = {"trunkline_insights": {"app", "__main__", "__init__"}}
 HOMES: dict[str, dict[str, set[str]]] = {
     "aiokafka": {"trunkline_common": {"kafka"}},
     "asyncpg": {"trunkline_common": {"postgres"}},
+    "cel": {"trunkline_router": {"conditions"}},
     "grpc": GRPC_HOME,
     "grpc_health": GRPC_HOME,
     "grpc_reflection": GRPC_HOME,
     "grpc_status": GRPC_HOME,
     "faust": FAUST_HOME,
+    "liquid": {"trunkline_router": {"templates"}},
     "mode": FAUST_HOME,
     "aiohttp": {
         "trunkline_ingest": {"webhooks", "delivery", "channels/posting", "channels/sending", "channels/sms"},
@@ -51,6 +59,7 @@ GRPC_CLIENTS = {"trunkline_router": {"gate", "lookup"}, "trunkline_timeline": {"
 
 #: What an import is called on PyPI where the names differ; the longest prefix counts.
 DISTRIBUTIONS = {
+    "cel": "common-expression-language",
     "faust": "faust-streaming",
     "google.protobuf": "protobuf",
     "google.rpc": "googleapis-common-protos",
@@ -59,6 +68,7 @@ DISTRIBUTIONS = {
     "grpc_reflection": "grpcio-reflection",
     "grpc_status": "grpcio-status",
     "jwt": "pyjwt",
+    "liquid": "python-liquid",
     "mode": "mode-streaming",
     "opentelemetry": "opentelemetry-api",
     "opentelemetry.exporter.otlp.proto.grpc": "opentelemetry-exporter-otlp-proto-grpc",

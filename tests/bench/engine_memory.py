@@ -10,19 +10,7 @@ from statistics import median
 from unittest.mock import patch
 
 from trunkline_router import engine as real
-from trunkline_router.events import (
-    Actor,
-    ActorType,
-    AgentConfig,
-    Contact,
-    Content,
-    CustomerLookup,
-    OfferMade,
-    PoolConfigured,
-    Presence,
-    TeamConfig,
-)
-from trunkline_router.fold import Engine
+from trunkline_router.facts import Actor, ActorType, Contact, Content, CustomerLookup, Presence
 from trunkline_router.inputs import (
     AcceptOffer,
     Body,
@@ -33,8 +21,11 @@ from trunkline_router.inputs import (
     SendReply,
     SetPresence,
 )
-from trunkline_router.matching import idle_order
+from trunkline_router.matching import Match, prefers
 from trunkline_router.pool import Pool, Status
+from trunkline_router.pool_events import PoolConfigured
+from trunkline_router.routing import AgentConfig, TeamConfig
+from trunkline_router.state import Engine
 
 from tests.bench.report import Result, in_turn, percentile
 from tests.bench.workbench import Bench, Benchmark
@@ -42,32 +33,25 @@ from tests.bench.workbench import Bench, Benchmark
 AGENTS, TEAMS = 1000, 20
 START = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
 SYSTEM = Actor(ActorType.SYSTEM)
-Choose = Callable[[Engine, datetime], tuple[str, OfferMade] | None]
+Choose = Callable[[Engine], Match | None]
 
 
-def scan_everything(engine: Engine, now: datetime) -> tuple[str, OfferMade] | None:
+def scan_everything(engine: Engine) -> Match | None:
     """The naive choice: every conversation in order, every agent, each time anything happened."""
-    waiting = sorted(
-        (c for c in engine.pool.conversations.values() if c.status is Status.QUEUED), key=lambda c: c.place
-    )
+    engine.touched.clear()
+    engine.touched_agents.clear()
+    waiting = sorted((c for c in engine.pool.conversations.values() if c.status is Status.QUEUED), key=engine.place)
     for conversation in waiting:
-        free = [
-            a
-            for a in engine.pool.agents.values()
-            if conversation.team in a.config.teams
-            and a.available
-            and conversation.excluded.get(a.config.id, now) <= now
-        ]
+        free = [a for a in engine.pool.agents.values() if prefers(engine, a, conversation)]
         if free:
-            agent = min(free, key=idle_order).config.id
-            return conversation.id, OfferMade(f"{conversation.id}/{conversation.seq}", agent, now + timedelta(hours=9))
+            return Match(conversation, (min(free, key=lambda a: (a.last_assigned_at, a.load, a.config.id)),))
     return None
 
 
 @contextmanager
 def choosing(choose: Choose) -> Iterator[None]:
     """The engine with another choice."""
-    with patch.object(real, "next_offer", choose):
+    with patch.object(real, "next_match", choose):
         yield
 
 
@@ -89,9 +73,10 @@ class Shift:
         began = time.perf_counter()
         self._take(_message(conversation, f"account-{number % len(self._teams)}"))
         found = self.engine.pool.conversations[conversation]
-        agent = found.offered_to
+        offer_id, offer = next(iter(found.offers.items()))
+        agent = offer.agent
         inputs: list[Body] = [
-            AcceptOffer(conversation, found.offer_id, agent),
+            AcceptOffer(conversation, offer_id, agent),
             SendReply(conversation, agent, f"reply-{number}", Content("on its way")),
             Resolve(conversation, agent),
         ]

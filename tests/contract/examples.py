@@ -1,7 +1,11 @@
-"""Which examples there must be: one per event type and per topic message, found from the descriptors."""
+"""Which examples there must be: one per event type and per topic message, found from the descriptors.
+
+An example is never changed. Where a type gets fields later, another one with them stands beside it: name_2.
+"""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from google.protobuf.message import Message
@@ -40,3 +44,14 @@ def expected() -> dict[str, type[Message]]:
         for field in message.DESCRIPTOR.oneofs_by_name["payload"].fields
     }
     return {**members, **SINGLE}
+
+
+def base(name: str) -> str:
+    """The example's type: conversation_queued of conversation_queued_2."""
+    return re.sub(r"_\d+$", "", name)
+
+
+def newest(name: str) -> str:
+    """The name of the latest example of a type; it has every field."""
+    stored = [path.stem for path in FOLDER.glob(f"{name}_*.json") if base(path.stem) == name]
+    return max(stored, key=lambda stem: int(stem.rpartition("_")[2]), default=name)

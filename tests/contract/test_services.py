@@ -20,6 +20,7 @@ from trunkline_common.rpc import Allow, authorize
 from trunkline_ingest.server import POLICY as INGEST
 from trunkline_insights.server import POLICY as INSIGHTS
 from trunkline_router.config_server import POLICY as CONFIG
+from trunkline_router.explain_server import POLICY as EXPLAIN
 from trunkline_router.server import POLICY as ROUTER
 from trunkline_sla.server import POLICY as SLA
 from trunkline_timeline.server import POLICY as TIMELINE
@@ -29,11 +30,12 @@ POLICIES: dict[str, Mapping[str, Allow]] = {
     "trunkline.config.v1.ConfigService": CONFIG,
     "trunkline.ingest.v1.IngestService": INGEST,
     "trunkline.insights.v1.InsightsService": INSIGHTS,
+    "trunkline.router.v1.ExplainService": EXPLAIN,
     "trunkline.router.v1.RouterService": ROUTER,
     "trunkline.sla.v1.SlaService": SLA,
     "trunkline.timeline.v1.TimelineService": TIMELINE,
 }
-READS = ("Get", "List", "Watch", "Lookup")
+READS = ("Get", "List", "Watch", "Lookup", "Explain", "Replay")
 #: Commands whose retries are safe by another field.
 OTHER_KEY = {"PublishMessage": "message.message_id"}
 

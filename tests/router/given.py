@@ -5,30 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import uuid5
 
-from trunkline_router.engine import SYSTEM, handle
-from trunkline_router.events import (
-    Actor,
-    ActorType,
-    AgentConfig,
-    Contact,
-    Content,
-    ConversationQueued,
-    ConversationStarted,
-    CustomerLookup,
-    Event,
-    MessageReceived,
-    OfferMade,
-    Payload,
-    PoolConfigured,
-    QueueReason,
-    TeamConfig,
-)
-from trunkline_router.fold import Engine
+from trunkline_router.engine import OFFERS, SYSTEM, handle
+from trunkline_router.events import ConversationQueued, ConversationStarted, Event, MessageReceived, OfferMade, Payload
+from trunkline_router.facts import Actor, ActorType, Contact, Content, CustomerLookup, QueueReason
 from trunkline_router.inputs import Body, Configure, Input, ReceiveMessage, RecordReceipt, Tick
-from trunkline_router.matching import OFFERS
 from trunkline_router.pool import Pool
+from trunkline_router.pool_events import PoolConfigured
+from trunkline_router.routing import AgentConfig, TeamConfig
+from trunkline_router.state import Engine
 
 POOL = "acme/default"
 START = datetime(2026, 3, 2, 9, tzinfo=UTC)
@@ -78,10 +65,15 @@ def received(conversation: str, text: str = "hello") -> MessageReceived:
     return MessageReceived(m.event_id, CONTACT, m.content, "p1", START, False, "", ())
 
 
+def waits(team: str, reason: QueueReason, entered_at: datetime, **more: Any) -> ConversationQueued:
+    """It waits, of normal priority."""
+    return ConversationQueued(team, reason, entered_at, boost_s=300, **more)
+
+
 def started(conversation: str, seconds: float, team: str = "billing") -> list[tuple[str, Payload]]:
     """What the first message of a conversation leads to."""
     begun = ConversationStarted("app", "app", CONTACT, "Parcel", CustomerLookup("customer-1"))
-    queued = ConversationQueued(team, QueueReason.NEW, at(seconds))
+    queued = waits(team, QueueReason.NEW, at(seconds))
     return [(conversation, p) for p in (begun, received(conversation), queued)]
 
 

@@ -3,32 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import pytest
 from trunkline_router.engine import SYSTEM
 from trunkline_router.events import (
-    AgentPresenceChanged,
-    AgentStoppedResponding,
-    Content,
     ConversationAssigned,
-    ConversationQueued,
     ConversationReopened,
     ConversationResolved,
     ConversationTransferred,
-    DeliveryStatus,
     DeliveryUpdated,
     Event,
+    ExclusionsCleared,
     MessageSent,
     NoteAdded,
     OfferDeclined,
     OfferRescinded,
     OfferTimedOut,
     Payload,
-    Presence,
-    QueueReason,
-    ReopenReason,
-    RescindReason,
 )
+from trunkline_router.facts import Content, DeliveryStatus, Presence, QueueReason, ReopenReason, RescindReason
 from trunkline_router.inputs import (
     AcceptOffer,
     AddNote,
@@ -42,6 +36,7 @@ from trunkline_router.inputs import (
     Tick,
     Transfer,
 )
+from trunkline_router.pool_events import AgentPresenceChanged, AgentStoppedResponding
 from trunkline_router.refusals import Refusal
 
 from tests.router.given import (
@@ -59,6 +54,7 @@ from tests.router.given import (
     offer_id,
     received,
     started,
+    waits,
 )
 
 O1 = offer_id("c1", 4)
@@ -75,6 +71,7 @@ BEN_ONLINE = (*CONFIGURED, Step(0, SetPresence("ben", Presence.ONLINE)))
 THREE_MISSED = (*TIMED_OUT, Step(81, Tick()), Step(101, Tick()), Step(161, Tick()))
 SILENT = (*THREE_MISSED, Step(181, Tick()))
 CARLA = replace(ANA, id="carla", capacity=3)
+STOPPED: tuple[tuple[str, Payload], ...] = (("", AgentStoppedResponding("carla")),)
 THREE_AT_ONCE = (
     Step(0, Configure(configured(agents=[CARLA]))),
     Step(0, SetPresence("carla", Presence.ONLINE)),
@@ -82,9 +79,9 @@ THREE_AT_ONCE = (
 )
 
 
-def queued(reason: QueueReason, entered: float, team: str = "billing") -> tuple[str, Payload]:
+def queued(reason: QueueReason, entered: float, team: str = "billing", **more: Any) -> tuple[str, Payload]:
     """c1 waits."""
-    return "c1", ConversationQueued(team, reason, at(entered))
+    return "c1", waits(team, reason, at(entered), **more)
 
 
 def rescinded(reason: RescindReason) -> tuple[str, Payload]:
@@ -121,14 +118,14 @@ CASES = [
     Case("a version that is in force changes nothing", CONFIGURED, Step(1, Configure(configured())), []),
     Case("a removed agent's offer is taken back and the work waits in its old place", OFFERED,
          Step(5, Configure(WITHOUT_ANA)),
-         [rescinded(RescindReason.AGENT_REMOVED), queued(QueueReason.AGENT_LOST, 1), ("", WITHOUT_ANA)]),
+         [("", WITHOUT_ANA), rescinded(RescindReason.AGENT_REMOVED), ENDED]),
     Case("a removed agent's conversation waits again", ASSIGNED, Step(5, Configure(WITHOUT_ANA)),
-         [queued(QueueReason.AGENT_LOST, 1), ("", WITHOUT_ANA)]),
+         [("", WITHOUT_ANA), queued(QueueReason.AGENT_LOST, 1)]),
     Case("a removed team's waiting work goes to the first team that is left", QUEUED,
          Step(5, Configure(WITHOUT_BILLING)),
-         [queued(QueueReason.TEAM_REMOVED, 1, "returns"), ("", WITHOUT_BILLING)]),
+         [("", WITHOUT_BILLING), queued(QueueReason.TEAM_REMOVED, 1, "returns")]),
     Case("a removed team's running offer is taken back", OFFERED, Step(5, Configure(WITHOUT_BILLING)),
-         [rescinded(RescindReason.TRANSFERRED), queued(QueueReason.TEAM_REMOVED, 1, "returns"), ("", WITHOUT_BILLING)]),
+         [("", WITHOUT_BILLING), rescinded(RescindReason.TRANSFERRED), queued(QueueReason.TEAM_REMOVED, 1, "returns")]),
     Case("who has a conversation of a removed team keeps it", ASSIGNED, Step(5, Configure(WITHOUT_BILLING)),
          [("", WITHOUT_BILLING)]),
     Case("less capacity takes nothing away", ASSIGNED, Step(5, Configure(FEWER)), [("", FEWER)]),
@@ -160,7 +157,7 @@ CASES = [
          [("c1", received("c1", "thanks"))]),
     Case("a message reopens a resolved conversation, first in the log", RESOLVED, Step(5, message("c1", "again")),
          [("c1", ConversationReopened(ReopenReason.CUSTOMER_MESSAGE)), ("c1", received("c1", "again")),
-          queued(QueueReason.REOPENED, 5), offer("c1", 10, "ana", 25)]),
+          queued(QueueReason.REOPENED, 5, preferred=("ana",)), offer("c1", 10, "ana", 25)]),
     Case("a receipt is written down", ASSIGNED, Step(3, RecordReceipt("r1", "c1", "m1", DeliveryStatus.FAILED, "gone")),
          [("c1", DeliveryUpdated("m1", DeliveryStatus.FAILED, "gone"))]),
     Case("a receipt of an unknown conversation is nothing", ONLINE,
@@ -179,18 +176,20 @@ CASES = [
          [("c1", OfferTimedOut(O1, "ana")), ENDED, offer("c1", 7, "ben", 41)]),
     Case("who missed an offer is not asked again at once", TIMED_OUT, Step(80.9, Tick()), []),
     Case("who missed an offer is asked again after a minute", TIMED_OUT, Step(81, Tick()),
-         [offer("c1", 7, "ana", 101)]),
+         [("c1", ExclusionsCleared()), offer("c1", 8, "ana", 101)]),
     Case("the third miss in a row ends the asking", THREE_MISSED, Step(181, Tick()),
-         [("c1", OfferTimedOut(offer_id("c1", 10), "ana")), ENDED, ("", AgentStoppedResponding("ana"))]),
+         [("c1", OfferTimedOut(offer_id("c1", 12), "ana")), ("", AgentStoppedResponding("ana")), ENDED]),
     Case("three offers missed at once end the asking, once", THREE_AT_ONCE, Step(21, Tick()),
          [entry for c in ("c1", "c2", "c3") for entry in (
              (c, OfferTimedOut(offer_id(c, 4), "carla")),
-             (c, ConversationQueued("billing", QueueReason.OFFER_ENDED, at(1))))]
-         + [("", AgentStoppedResponding("carla"))]),
+             *(STOPPED if c == "c3" else ()),
+             (c, waits("billing", QueueReason.OFFER_ENDED, at(1))))]),
     Case("who does not respond is not asked", SILENT, Step(300, Tick()), []),
-    Case("who does not respond and says they are online is asked again", SILENT,
-         Step(300, SetPresence("ana", Presence.ONLINE)),
-         [("", AgentPresenceChanged("ana", Presence.ONLINE)), offer("c1", 13, "ana", 320)]),
+    Case("who does not respond and says they are online responds again", SILENT,
+         Step(300, SetPresence("ana", Presence.ONLINE)), [("", AgentPresenceChanged("ana", Presence.ONLINE))]),
+    Case("who responds again is asked again at the next look",
+         (*SILENT, Step(300, SetPresence("ana", Presence.ONLINE))), Step(301, Tick()),
+         [("c1", ExclusionsCleared()), offer("c1", 16, "ana", 321)]),
     Case("who does not respond and is offline stays so", (*SILENT, Step(200, SetPresence("ana", Presence.OFFLINE))),
          Step(300, SetPresence("ana", Presence.OFFLINE)), []),
     # what the desk does

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from trunkline_router.events import OfferTimedOut, Presence
+from trunkline_router.events import OfferTimedOut
+from trunkline_router.facts import Presence
 from trunkline_router.inputs import AcceptOffer, Configure, DeclineOffer, Resolve, SetPresence, Tick
 
 from tests.router.given import ANA, BEN, BILLING, RETURNS, Step, after, ask, at, configured, message, offer, offer_id

@@ -6,7 +6,7 @@ import pytest
 from trunkline.common.v1.common_pb2 import Content
 from trunkline.router.v1 import router_service_pb2 as api
 from trunkline_common.errors import Refused
-from trunkline_router.server import MAX_COMMAND_BYTES, must_fit
+from trunkline_router.server_checks import MAX_COMMAND_BYTES, must_fit
 
 
 def reply(length: int) -> api.SendReplyRequest:

@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
-import pytest_asyncio
-from google.rpc import error_details_pb2
-from grpc_status import rpc_status
 from trunkline.outbound.v1.outbound_message_pb2 import OutboundMessage
 from trunkline.router.v1 import router_service_pb2 as api
 from trunkline_common.kafka import Producer
@@ -19,40 +14,9 @@ from trunkline_common.kafka import Producer
 from deploy.local.services import Services
 from deploy.local.stack import Stack
 from tests import kit
+from tests.router.service import CONFIG, reason
 
 pytestmark = [pytest.mark.stack, pytest.mark.asyncio(loop_scope="session")]
-CONFIG = Path("deploy/local/demo_tenant.yaml").read_text()
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def services(stack: Stack) -> AsyncIterator[Services]:
-    """A router that has everything but a timeline: its lookups fall back."""
-    async with Services(stack) as running:
-        await running.start("router")
-        yield running
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def producer(stack: Stack) -> AsyncIterator[Producer]:
-    """Writes inbound events as ingest does."""
-    async with Producer(stack.bootstrap, "test") as made:
-        yield made
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def tenant(services: Services) -> str:
-    """A tenant of its own with the demo configuration."""
-    name = f"t-{kit.new_id()[:8]}"
-    await kit.apply_config(services, name, CONFIG)
-    return name
-
-
-def reason(error: grpc.aio.AioRpcError) -> tuple[str, dict[str, str]]:
-    """The ErrorInfo of an error."""
-    info = error_details_pb2.ErrorInfo()
-    status: Any = rpc_status.from_call(error)
-    assert any(d.Unpack(info) for d in status.details)
-    return info.reason, dict(info.metadata)
 
 
 async def test_a_message_is_queued_offered_accepted_answered_and_resolved(

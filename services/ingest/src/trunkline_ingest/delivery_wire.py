@@ -8,6 +8,7 @@ from google.protobuf.message import DecodeError
 from trunkline.config.v1.config_pb2 import ChannelAccount
 from trunkline.outbound.v1.outbound_message_pb2 import OutboundMessage
 from trunkline_common.errors import InvalidMessage
+from trunkline_common.faultpoints import sabotaged
 from trunkline_common.kafka import Outgoing, Record
 
 from trunkline_ingest import wire
@@ -28,6 +29,8 @@ def parse(record: Record) -> New:
     if missing:
         raise InvalidMessage("MISSING_FIELD", f"missing: {', '.join(missing)}")
     account = f"{message.tenant}/{message.channel}/{message.account}"
+    if sabotaged("no_dedupe"):
+        message.message_id += f"#{record.offset}"
     return New(message.message_id, record.offset, account, message.SerializeToString(), record.traceparent)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Iterable, MutableMapping
 from contextlib import AsyncExitStack
 from typing import Any, NoReturn
 
@@ -88,6 +88,15 @@ class Worker(faust.Worker):
         super()._on_sigterm()
 
 
+class Monitor(faust.Monitor):
+    """Hears of every commit."""
+
+    def on_tp_commit(self, tp_offsets: MutableMapping[TP, int]) -> None:
+        super().on_tp_commit(tp_offsets)
+        if any(tp.topic == wire.LOG for tp in tp_offsets):
+            faultpoints.crash_point("offset.after_commit")
+
+
 class Pipeline:
     """Log -> shares per partition -> partials -> snapshots. Each arrow is a topic or a timer."""
 
@@ -120,6 +129,7 @@ class Pipeline:
     async def _read_log(self, stream: StreamT[bytes]) -> None:
         async for event in stream.events():
             await vital(self._take(event, self.shards))
+            faultpoints.crash_point("offset.before_commit")
 
     async def _read_partials(self, stream: StreamT[bytes]) -> None:
         async for event in stream.events():
@@ -144,7 +154,10 @@ class Pipeline:
         await vital(self._publish(map(wire.partial_to_record, self.shards.partials(utc_now()))))
 
     async def _publish_snapshots(self) -> None:
-        await vital(self._publish(map(wire.snapshot_to_record, self.boards.snapshots(utc_now()))))
+        if snapshots := self.boards.snapshots(utc_now()):
+            faultpoints.crash_point("snapshot.before_send")
+            await vital(self._publish(map(wire.snapshot_to_record, snapshots)))
+            faultpoints.crash_point("snapshot.after_send")
 
     async def _sweep(self) -> None:
         await vital(self.shards.sweep())
@@ -212,6 +225,7 @@ def build(settings: Settings) -> App:
         producer_linger=0.005,
         web_enabled=False,
         Worker=Worker,
+        Monitor=Monitor,
         logging_config=logs.config(),
     )
     app.bootstrap, app.drain_seconds = settings.kafka, settings.drain_seconds

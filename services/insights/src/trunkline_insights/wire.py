@@ -44,7 +44,7 @@ def _move(event: ConversationEvent) -> Move | None:
         case "conversation_transferred":
             # Its place in the new queue follows with ConversationQueued; until then it waits since now.
             return Waits(_queue(event, event.conversation_transferred.to_team), _time(event.occurred_at))
-        case "conversation_resolved":
+        case "conversation_resolved" | "conversation_rejected" | "conversation_merged" | "callback_scheduled":
             return Left()
         case _:
             return None

@@ -10,7 +10,12 @@ from datetime import timedelta
 
 from trunkline.config.v1 import config_service_pb2, config_service_pb2_grpc
 from trunkline.config.v1.config_pb2 import TenantConfig
-from trunkline.router.v1 import router_service_pb2, router_service_pb2_grpc
+from trunkline.router.v1 import (
+    explain_service_pb2,
+    explain_service_pb2_grpc,
+    router_service_pb2,
+    router_service_pb2_grpc,
+)
 from trunkline_common import postgres, rpc, run, topics
 from trunkline_common.auth import Authenticator
 from trunkline_common.clock import utc_now
@@ -22,15 +27,17 @@ from trunkline_common.processor import Request
 from trunkline_common.tenants import Tenants
 from trunkline_common.worker import Context
 
-from trunkline_router import config_server, server, store, wire
+from trunkline_router import config_server, explain_server, server, simulation_store, store, wire_config
 from trunkline_router.config_server import ConfigServer
 from trunkline_router.directory import Directory
+from trunkline_router.explain_server import ExplainServer
 from trunkline_router.gate import GROUP, TOPIC, Gate
 from trunkline_router.lookup import TimelineLookup
 from trunkline_router.processor import PoolProcessor
 from trunkline_router.requests import Reconfigured
 from trunkline_router.server import RouterServer
 from trunkline_router.settings import Settings
+from trunkline_router.simulations import Past, Simulations, simulations
 
 SCHEMA = "router"
 FORGET_EVERY_SECONDS = 3600.0
@@ -46,9 +53,9 @@ async def main(settings: Settings, stop: run.Stop, role: str) -> None:
         gate = Gate(pool, consumer, _partitions())
         stack.push_async_callback(gate.close)
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
-        serving = await stack.enter_async_context(
-            rpc.serve(settings.grpc_listen, _auth(settings), _services(settings, pool, gate))
-        )
+        past = Past(settings.database_url)
+        services = _services(settings, pool, gate, past, await stack.enter_async_context(simulations(pool, past)))
+        serving = await stack.enter_async_context(rpc.serve(settings.grpc_listen, _auth(settings), services))
         background = [tasks.create_task(_forget(pool, settings.remember_days))]
         running = None
         if consumer is not None:
@@ -99,13 +106,15 @@ def _auth(settings: Settings) -> Authenticator:
     return Authenticator(settings.jwks, settings.jwt_issuer, settings.jwt_audience)
 
 
-def _services(settings: Settings, pool: postgres.Pool, gate: Gate) -> list[rpc.Service]:
+def _services(
+    settings: Settings, pool: postgres.Pool, gate: Gate, past: Past, running: Simulations
+) -> list[rpc.Service]:
     directory = Directory(pool)
     tokens = PageTokens(settings.page_key_file.read_bytes())
     return [
         rpc.Service(
             router_service_pb2.DESCRIPTOR.services_by_name["RouterService"],
-            RouterServer(gate, directory, tokens),
+            RouterServer(gate, directory, tokens, pool),
             router_service_pb2_grpc.add_RouterServiceServicer_to_server,
             server.POLICY,
         ),
@@ -114,6 +123,12 @@ def _services(settings: Settings, pool: postgres.Pool, gate: Gate) -> list[rpc.S
             ConfigServer(gate, directory),
             config_service_pb2_grpc.add_ConfigServiceServicer_to_server,
             config_server.POLICY,
+        ),
+        rpc.Service(
+            explain_service_pb2.DESCRIPTOR.services_by_name["ExplainService"],
+            ExplainServer(gate, directory, pool, past, running),
+            explain_service_pb2_grpc.add_ExplainServiceServicer_to_server,
+            explain_server.POLICY,
         ),
     ]
 
@@ -125,7 +140,7 @@ async def _follow_config(settings: Settings, consumer: Consumer) -> None:
         tasks.create_task(Tenants(settings.kafka, news.put_nowait).run())
         while True:
             config = await news.get()
-            for pool in wire.pools_of(config):
+            for pool in wire_config.pools_of(config):
                 worker = consumer.worker(partition_for(pool.encode(), _partitions()))
                 if worker is not None:
                     await _tell(worker.submit(Request(Reconfigured(config.tenant))))
@@ -142,7 +157,9 @@ async def _forget(pool: postgres.Pool, days: int) -> None:
     """Drop what is older than the promised window for retries, once an hour."""
     while True:
         await asyncio.sleep(FORGET_EVERY_SECONDS)
-        await store.forget(pool, utc_now() - timedelta(days=days))
+        before = utc_now() - timedelta(days=days)
+        await store.forget(pool, before)
+        await simulation_store.forget(pool, before)
 
 
 def _parse_role() -> str:

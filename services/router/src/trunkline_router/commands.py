@@ -1,161 +1,185 @@
-"""What agents and supervisors ask for: decided on the state, refused with the facts, [] where it is already so."""
+"""What people ask for about a conversation: decided on the state, refused with the facts, [] where it is already so."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from typing import assert_never
 
-from trunkline_router import refusals
+from trunkline_router import changes, moves, policies, refusals
+from trunkline_router.changes import Decision
 from trunkline_router.events import (
-    AgentPresenceChanged,
     ConversationAssigned,
-    ConversationQueued,
     ConversationReopened,
     ConversationResolved,
-    ConversationTransferred,
+    ConversationSnoozed,
+    ConversationWoken,
     MessageSent,
     NoteAdded,
     OfferDeclined,
-    OfferRescinded,
     Payload,
-    Presence,
-    QueueReason,
-    ReopenReason,
-    RescindReason,
 )
+from trunkline_router.facts import QueueReason, ReopenReason, RescindReason, WakeReason
 from trunkline_router.inputs import (
     AcceptOffer,
     AddNote,
-    Command,
+    Assign,
+    ChangeAttributes,
+    ConversationCommand,
     DeclineOffer,
     Input,
+    Merge,
+    Release,
     Reopen,
     Resolve,
+    ScheduleCallback,
     SendReply,
-    SetPresence,
+    Snooze,
+    Split,
+    StartConversation,
     Transfer,
+    Wake,
 )
-from trunkline_router.pool import Agent, Conversation, Pool, Status
+from trunkline_router.pool import ENDED, Agent, Conversation, Status
+from trunkline_router.state import Engine
 
-Decision = list[tuple[str, Payload]]
 
-
-def decide(pool: Pool, command: Command, asked: Input, now: datetime) -> Decision:
+def decide(engine: Engine, command: ConversationCommand, asked: Input, now: datetime) -> Decision:
     """What follows from a command. Raises Refusal."""
-    if isinstance(command, SetPresence):
-        return _set_presence(pool, command)
-    conversation = pool.conversations.get(command.conversation_id)
-    if conversation is None:
-        raise refusals.no_conversation(command.conversation_id)
-    _agent(pool, command.agent_id)
-    return [(conversation.id, p) for p in _about(pool, conversation, command, asked, now)]
+    if command.agent_id or not (asked.supervising or isinstance(command, StartConversation)):
+        known_agent(engine, command.agent_id)
+    if isinstance(command, StartConversation):
+        return moves.start(engine, command)
+    conversation = known_conversation(engine, command.conversation_id)
+    match command:
+        case Merge():
+            return moves.merge(engine, conversation, command)
+        case Split():
+            return moves.split(engine, conversation, command, now)
+        case _:
+            return [(conversation.id, p) for p in _about(engine, conversation, command, asked, now)]
 
 
-def _about(pool: Pool, conversation: Conversation, command: Command, asked: Input, now: datetime) -> list[Payload]:
+def _about(engine: Engine, c: Conversation, command: ConversationCommand, asked: Input, now: datetime) -> list[Payload]:
     match command:
         case AcceptOffer():
-            return _accept(conversation, command)
+            return _accept(c, command)
         case DeclineOffer():
-            return _decline(conversation, command)
+            return _decline(engine, c, command, now)
         case SendReply(_, agent_id, message_id, content):
-            _must_hold(conversation, agent_id, asked)
-            return [MessageSent(message_id, agent_id, content, conversation.channel, conversation.account)]
+            must_hold(c, agent_id, asked)
+            return [MessageSent(message_id, agent_id, content, c.channel, c.account)]
         case AddNote(_, agent_id, note_id, text):
             return [NoteAdded(note_id, agent_id, text)]
         case Transfer():
-            return _transfer(pool, conversation, command, asked, now)
+            must_hold_if_agent(c, command.agent_id, asked)
+            return moves.transfer(engine, c, command, asked, now)
+        case Assign():
+            return moves.assign(engine, c, command, asked)
+        case Release():
+            must_hold(c, command.agent_id, asked)
+            return moves.release(engine, c, command, now)
+        case Snooze():
+            return _snooze(c, command, asked, now)
+        case Wake():
+            return wake(engine, c, WakeReason.AGENT, now) if c.status is Status.SNOOZED else []
         case Resolve(_, agent_id):
-            return _resolve(conversation, agent_id, asked)
+            return _resolve(engine, c, agent_id, asked, now)
         case Reopen():
-            return _reopen(pool, conversation, now)
-        case SetPresence():
+            return _reopen(engine, c, now)
+        case ChangeAttributes():
+            return changes.attributes(engine, c, command, now)
+        case ScheduleCallback():
+            must_hold_if_agent(c, command.agent_id, asked)
+            return moves.schedule(engine, c, command, now)
+        case Merge() | Split() | StartConversation():
             return []
         case _:
             assert_never(command)
 
 
-def _agent(pool: Pool, agent_id: str) -> Agent:
-    agent = pool.agents.get(agent_id)
+def known_agent(engine: Engine, agent_id: str) -> Agent:
+    """The agent of that id. Raises Refusal."""
+    agent = engine.pool.agents.get(agent_id)
     if agent is None:
         raise refusals.no_agent(agent_id)
     return agent
 
 
-def _set_presence(pool: Pool, command: SetPresence) -> Decision:
-    agent = _agent(pool, command.agent_id)
-    answers_again = agent.not_responding and command.presence is Presence.ONLINE
-    if agent.presence is command.presence and not answers_again:
-        return []
-    found: Decision = [("", AgentPresenceChanged(command.agent_id, command.presence))]
-    if command.presence is Presence.OFFLINE:
-        for conversation_id in sorted(agent.holds):
-            conversation = pool.conversations[conversation_id]
-            if conversation.status is Status.OFFERED:
-                again = ConversationQueued(conversation.team, QueueReason.OFFER_ENDED, conversation.entered_at)
-                taken_back = rescinded(conversation, RescindReason.AGENT_OFFLINE)
-                found += [(conversation_id, taken_back), (conversation_id, again)]
-    return found
+def known_conversation(engine: Engine, conversation_id: str) -> Conversation:
+    """The conversation of that id. Raises Refusal."""
+    conversation = engine.pool.conversations.get(conversation_id)
+    if conversation is None:
+        raise refusals.no_conversation(conversation_id)
+    return conversation
 
 
-def rescinded(conversation: Conversation, reason: RescindReason) -> OfferRescinded:
-    """The running offer is taken back."""
-    return OfferRescinded(conversation.offer_id, conversation.offered_to, reason)
+def must_hold(c: Conversation, agent_id: str, asked: Input) -> None:
+    """Only who has it may do this; a supervisor may for them."""
+    if c.status is not Status.ASSIGNED:
+        raise refusals.wrong_status(c, "accept it first")
+    if c.agent != agent_id and not asked.supervising:
+        raise refusals.not_assigned(c)
 
 
-def _accept(conversation: Conversation, command: AcceptOffer) -> list[Payload]:
-    same = conversation.offer_id == command.offer_id
-    if same and conversation.status is Status.ASSIGNED and conversation.agent == command.agent_id:
-        return []
-    if not same or conversation.status is not Status.OFFERED:
-        raise refusals.offer_ended(command.offer_id, conversation)
-    if conversation.offered_to != command.agent_id:
+def must_hold_if_agent(c: Conversation, agent_id: str, asked: Input) -> None:
+    """A supervisor may do this whoever has it; nobody may where there is nothing to do."""
+    if c.status in ENDED:
+        raise refusals.wrong_status(c, "reopen it first")
+    if not asked.supervising and c.status is not Status.SNOOZED:
+        must_hold(c, agent_id, asked)
+
+
+def _accept(c: Conversation, command: AcceptOffer) -> list[Payload]:
+    offer = c.offers.get(command.offer_id)
+    if offer is None:
+        if c.status is Status.ASSIGNED and c.agent == command.agent_id and c.accepted_offer == command.offer_id:
+            return []
+        raise refusals.offer_ended(command.offer_id, c)
+    if offer.agent != command.agent_id:
         raise refusals.offer_of_another(command.offer_id)
-    return [ConversationAssigned(command.agent_id, conversation.team, command.offer_id)]
+    others = changes.rescinds(c, RescindReason.ACCEPTED_BY_ANOTHER, but=command.offer_id)
+    return [*others, ConversationAssigned(command.agent_id, c.team, command.offer_id)]
 
 
-def _decline(conversation: Conversation, command: DeclineOffer) -> list[Payload]:
-    if conversation.status is not Status.OFFERED or conversation.offer_id != command.offer_id:
-        raise refusals.offer_ended(command.offer_id, conversation)
-    if conversation.offered_to != command.agent_id:
+def _decline(engine: Engine, c: Conversation, command: DeclineOffer, now: datetime) -> list[Payload]:
+    offer = c.offers.get(command.offer_id)
+    if offer is None:
+        raise refusals.offer_ended(command.offer_id, c)
+    if offer.agent != command.agent_id:
         raise refusals.offer_of_another(command.offer_id)
     declined = OfferDeclined(command.offer_id, command.agent_id, command.reason)
-    return [declined, ConversationQueued(conversation.team, QueueReason.OFFER_ENDED, conversation.entered_at)]
+    return [declined, *changes.back_if_last(engine, c, 1, now)]
 
 
-def _must_hold(conversation: Conversation, agent_id: str, asked: Input) -> None:
-    if conversation.status is not Status.ASSIGNED:
-        raise refusals.wrong_status(conversation, "accept it first")
-    if conversation.agent != agent_id and not asked.supervising:
-        raise refusals.not_assigned(conversation)
+def _snooze(c: Conversation, command: Snooze, asked: Input, now: datetime) -> list[Payload]:
+    must_hold(c, command.agent_id, asked)
+    if command.until <= now:
+        raise refusals.wrong_time("until", "must be in the future")
+    return [ConversationSnoozed(c.agent, command.until)]
 
 
-def _transfer(pool: Pool, conversation: Conversation, command: Transfer, asked: Input, now: datetime) -> list[Payload]:
-    if command.to_team not in pool.teams:
-        raise refusals.no_team(command.to_team)
-    if conversation.status is Status.RESOLVED:
-        raise refusals.wrong_status(conversation, "reopen it first")
-    if not asked.supervising:
-        _must_hold(conversation, command.agent_id, asked)
-    found: list[Payload] = []
-    if conversation.status is Status.OFFERED:
-        found.append(rescinded(conversation, RescindReason.TRANSFERRED))
-    transferred = ConversationTransferred(conversation.team, conversation.agent, command.to_team, command.reason)
-    return [*found, transferred, ConversationQueued(command.to_team, QueueReason.TRANSFERRED, now)]
+def wake(engine: Engine, c: Conversation, reason: WakeReason, now: datetime) -> list[Payload]:
+    """Back to its agent, above capacity if need be (routing 4.3); to the queue where the agent is gone."""
+    if c.agent in engine.pool.agents:
+        return [ConversationWoken(reason, c.agent)]
+    return [ConversationWoken(reason, ""), policies.again(engine, c, now, QueueReason.WOKEN)]
 
 
-def _resolve(conversation: Conversation, agent_id: str, asked: Input) -> list[Payload]:
-    if conversation.status is Status.RESOLVED:
+def _resolve(engine: Engine, c: Conversation, agent_id: str, asked: Input, now: datetime) -> list[Payload]:
+    if c.status is Status.RESOLVED:
         return []
-    if not asked.supervising:
-        _must_hold(conversation, agent_id, asked)
-    found: list[Payload] = []
-    if conversation.status is Status.OFFERED:
-        found.append(rescinded(conversation, RescindReason.RESOLVED))
-    return [*found, ConversationResolved(agent_id, conversation.team)]
+    if not asked.supervising and c.status is not Status.SNOOZED:
+        must_hold(c, agent_id, asked)
+    closing = changes.closing_text(engine, c, now)
+    wrap = changes.wrap_until(engine, c, now)
+    return [*changes.rescinds(c, RescindReason.RESOLVED), *closing, ConversationResolved(agent_id, c.team, wrap)]
 
 
-def _reopen(pool: Pool, conversation: Conversation, now: datetime) -> list[Payload]:
-    if conversation.status is not Status.RESOLVED:
+def _reopen(engine: Engine, c: Conversation, now: datetime) -> list[Payload]:
+    if c.status is not Status.RESOLVED or c.merged_into:
         return []
-    team = conversation.team if conversation.team in pool.teams else min(pool.teams)
-    return [ConversationReopened(ReopenReason.AGENT), ConversationQueued(team, QueueReason.REOPENED, now)]
+    same = policies.same_cycle(engine, c, now)
+    return [
+        ConversationReopened(ReopenReason.AGENT, same_cycle=same),
+        policies.enter(engine, c, now, QueueReason.REOPENED),
+    ]

@@ -9,6 +9,7 @@ from trunkline.config.v1 import config_service_pb2 as api
 from trunkline.config.v1.config_service_pb2_grpc import ConfigServiceServicer, ConfigServiceStub
 from trunkline_common import rpc
 from trunkline_common.auth import caller
+from trunkline_common.clock import utc_now
 
 from trunkline_router import config
 from trunkline_router.directory import Directory
@@ -29,7 +30,7 @@ class ConfigServer(ConfigServiceServicer):
 
     async def ApplyConfig(self, request: api.ApplyConfigRequest, context: rpc.Context) -> Any:  # noqa: N802
         who = caller()
-        config.parse(request.yaml, who.tenant)
+        config.parse(request.yaml, who.tenant, utc_now())
         if request.validate_only:
             return api.ApplyConfigResponse()
         fingerprint = hashlib.sha256(request.SerializeToString(deterministic=True)).digest()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 from trunkline.config.v1.config_pb2 import TenantConfig
-from trunkline_common.errors import Refused
+from trunkline_common.errors import Refused, Violation, invalid_request
 from trunkline_common.postgres import Pool
 
-from trunkline_router import refusals, store, wire
+from trunkline_router import refusals, roster, store, wire_config
 from trunkline_router.refusals import Refusal
 
 FRESH_SECONDS = 1.0  # a configuration is read again after this; ownership of names changes rarely
@@ -33,7 +34,7 @@ class Directory:
 
     async def pools(self, tenant: str) -> list[str]:
         """Every pool of the tenant."""
-        return sorted(wire.pools_of(await self.config(tenant)))
+        return sorted(wire_config.pools_of(await self.config(tenant)))
 
     async def of_conversation(self, tenant: str, conversation_id: str) -> str:
         """The pool whose log has it. With one pool there is nothing to look up."""
@@ -55,15 +56,43 @@ class Directory:
                     return f"{tenant}/{found.pool}"
         raise as_refused(refusals.no_team(team))
 
+    async def of_teams(self, tenant: str, teams: Sequence[str]) -> str:
+        """The one pool of several teams."""
+        pools = sorted({await self.of_team(tenant, team) for team in teams})
+        if len(pools) > 1:
+            raise invalid_request(Violation("teams", "are of more than one pool; an agent belongs to one"))
+        return pools[0]
+
     async def of_agent(self, tenant: str, agent_id: str) -> str:
-        """The pool of an agent: that of their teams."""
+        """The pool of an agent: that of their teams, or the one they were made in. A single pool knows whom it has."""
+        pools = await self.pools(tenant)
+        if len(pools) == 1:
+            return pools[0]
+        made = None
         for fresh in (False, True):
             config = await self.config(tenant, fresh=fresh)
-            pools = {t.id: t.pool for t in config.teams}
+            teams = {t.id: t.pool for t in config.teams}
             for agent in config.agents:
                 if agent.id == agent_id:
-                    return f"{tenant}/{pools[agent.teams[0]]}"
+                    return f"{tenant}/{teams[agent.teams[0]]}"
+            made = made or await roster.pool_of(self._pool, tenant, agent_id)
+            if made is not None:
+                return made
         raise as_refused(refusals.no_agent(agent_id))
+
+    async def of_account(self, tenant: str, channel: str, account: str) -> str:
+        """The pool that gets what comes to an account of that channel."""
+        for fresh in (False, True):
+            config = await self.config(tenant, fresh=fresh)
+            for found in config.accounts:
+                if (found.id, found.channel) == (account, channel):
+                    return await self.of_team(tenant, found.team)
+        raise Refused(
+            "NOT_FOUND",
+            "ACCOUNT_NOT_FOUND",
+            f"no account {account} of channel {channel}",
+            metadata={"channel": channel, "account": account},
+        )
 
 
 def not_configured(tenant: str) -> Refused:

@@ -2,40 +2,26 @@
 
 from __future__ import annotations
 
-import heapq
-from collections import Counter
-from datetime import datetime
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import get_args
 from uuid import UUID, uuid5
 
-from trunkline_router import commands
-from trunkline_router.events import (
-    Actor,
-    ActorType,
-    AgentStoppedResponding,
-    ConversationQueued,
-    ConversationReopened,
-    ConversationStarted,
-    DeliveryUpdated,
-    Event,
-    MessageReceived,
-    OfferTimedOut,
-    Payload,
-    PoolConfigured,
-    QueueReason,
-    ReopenReason,
-    RescindReason,
-)
-from trunkline_router.fold import Engine, evolve
-from trunkline_router.inputs import Configure, Input, ReceiveMessage, RecordReceipt, Tick
-from trunkline_router.matching import next_offer
-from trunkline_router.pool import BEGINNING, Conversation, Pool, Status
+from trunkline_router import agents, changes, commands, messages, policies, timers
+from trunkline_router.changes import Decision
+from trunkline_router.events import ConversationAssigned, ConversationQueued, Event, MessageSent, OfferMade, Payload
+from trunkline_router.facts import Actor, ActorType, QueueReason, RescindReason
+from trunkline_router.fold import evolve
+from trunkline_router.inputs import AgentCommand, Configure, Input, ReceiveMessage, RecordReceipt, Tick
+from trunkline_router.matching import Match, next_match
+from trunkline_router.pool import Conversation, Status
+from trunkline_router.pool_events import PoolConfigured
+from trunkline_router.routing import Mode
+from trunkline_router.state import Engine
 
-MAX_MISSED = 3  # offers an agent may miss in a row before they count as not responding
 SYSTEM = Actor(ActorType.SYSTEM)
 NAMESPACE = UUID("6c1f2f3e-6a0e-5d5b-9a52-0f3c9a1f7b10")
-
-Decision = list[tuple[str, Payload]]
-"""Payloads with the conversation each belongs to (empty: the pool)."""
+OFFERS = UUID("0b7d3f0a-52c4-5e0e-8f5e-0f9a4a6f3f51")
 
 
 def event_id(pool: str, pool_seq: int) -> str:
@@ -45,10 +31,33 @@ def event_id(pool: str, pool_seq: int) -> str:
 
 def handle(engine: Engine, asked: Input, now: datetime) -> list[Event]:
     """Decide one input, match what can be matched, and hold the new state. Raises Refusal: nothing changed."""
+    now = max(now, engine.pool.last_at)
+    engine.pass_time(now)
+    own = Input(asked.body, asked.cause, SYSTEM)
+    if isinstance(asked.body, Tick):
+        return _tick(engine, own, now)
     events = _record(engine, decide(engine, asked, now), asked, now)
-    while offer := next_offer(engine, now):
-        events += _record(engine, [offer], Input(asked.body, asked.cause, SYSTEM), now)
-    return events
+    if isinstance(asked.body, Configure) and events:
+        events += _record(engine, _displaced(engine, now), own, now)
+    return events + _settle(engine, own, now)
+
+
+def decide(engine: Engine, asked: Input, now: datetime) -> Decision:
+    """What follows from an input; [] means already so."""
+    body = asked.body
+    match body:
+        case ReceiveMessage():
+            return messages.receive(engine, body, now)
+        case RecordReceipt():
+            return messages.receipt(engine.pool, body)
+        case Configure(configuration):
+            return _configure(engine, configuration)
+        case Tick():
+            return []
+        case _ if isinstance(body, get_args(AgentCommand)):
+            return agents.decide(engine, body, now)
+        case _:
+            return commands.decide(engine, body, asked, now)  # type: ignore[arg-type] # what is left
 
 
 def _record(engine: Engine, decision: Decision, asked: Input, now: datetime) -> list[Event]:
@@ -60,9 +69,9 @@ def _record(engine: Engine, decision: Decision, asked: Input, now: datetime) -> 
             pool_seq=pool.seq + 1,
             conversation_id=conversation_id,
             seq=(known.seq if known else 0) + 1 if conversation_id else 0,
-            occurred_at=max(now, pool.last_at),
+            occurred_at=now,
             cause=asked.cause,
-            actor=asked.actor,
+            actor=SYSTEM if isinstance(payload, MessageSent) and payload.automatic else asked.actor,
             config_version=pool.config_version,
             payload=payload,
         )
@@ -71,117 +80,83 @@ def _record(engine: Engine, decision: Decision, asked: Input, now: datetime) -> 
     return events
 
 
-def decide(engine: Engine, asked: Input, now: datetime) -> Decision:
-    """What follows from an input; [] means already so."""
-    pool = engine.pool
-    match asked.body:
-        case ReceiveMessage() as message:
-            return _receive(pool, message, now)
-        case RecordReceipt() as receipt:
-            return _receipt(pool, receipt)
-        case Configure(configuration):
-            return _configure(pool, configuration)
-        case Tick():
-            return _tick(engine, now)
-        case _ as command:
-            return commands.decide(pool, command, asked, now)
+# -- what follows by itself
 
 
-def _receive(pool: Pool, m: ReceiveMessage, now: datetime) -> Decision:
-    received = MessageReceived(
-        m.event_id,
-        m.contact,
-        m.content,
-        m.provider_message_id,
-        m.provider_time,
-        m.automatic,
-        m.reply_address,
-        m.references,
-    )
-    known = pool.conversations.get(m.conversation_id)
-    if known is None:
-        started = ConversationStarted(m.channel, m.account, m.contact, m.content.subject, m.customer)
-        queued = ConversationQueued(_team_of(pool, m.account), QueueReason.NEW, now)
-        return [(m.conversation_id, p) for p in (started, received, queued)]
-    if known.status is not Status.RESOLVED:
-        return [(known.id, received)]
-    team = known.team if known.team in pool.teams else _team_of(pool, m.account)
-    reopened = ConversationReopened(ReopenReason.CUSTOMER_MESSAGE)
-    return [(known.id, p) for p in (reopened, received, ConversationQueued(team, QueueReason.REOPENED, now))]
+def _tick(engine: Engine, own: Input, now: datetime) -> list[Event]:
+    """Everything that is due; who waits is served before a further step of theirs is looked at."""
+    events: list[Event] = _settle(engine, own, now)
+    while names := timers.due(engine, now):
+        for name in names:
+            events += _record(engine, timers.decide(engine, name, now), own, now)
+        events += _settle(engine, own, now)
+    return events
 
 
-def _team_of(pool: Pool, account: str) -> str:
-    """The account's team; where the configuration lost the account meanwhile, the pool's first team."""
-    return pool.accounts.get(account) or min(pool.teams)
+def _settle(engine: Engine, own: Input, now: datetime) -> list[Event]:
+    """Match until there is nothing to match; a step that serves nobody now may be passed over."""
+    events: list[Event] = []
+    while True:
+        while (found := next_match(engine)) is not None:
+            events += _record(engine, _give(engine, found, now), own, now)
+        passed = _skipped(engine, now)
+        if not passed:
+            return events
+        events += _record(engine, passed, own, now)
 
 
-def _receipt(pool: Pool, receipt: RecordReceipt) -> Decision:
-    if receipt.conversation_id not in pool.conversations:
-        return []
-    return [(receipt.conversation_id, DeliveryUpdated(receipt.message_id, receipt.status, receipt.error))]
+def _give(engine: Engine, found: Match, now: datetime) -> Decision:
+    """An assignment, or a question to one agent or to several at once."""
+    c = found.conversation
+    if engine.channel_class(c.channel).mode is Mode.AUTO_ASSIGN:
+        return [(c.id, ConversationAssigned(found.agents[0].config.id, c.team, ""))]
+    until = now + timedelta(seconds=engine.pool.teams[c.team].offer_timeout_s)
+    return [
+        (c.id, OfferMade(str(uuid5(OFFERS, f"{c.id}/{c.seq + number}")), agent.config.id, until))
+        for number, agent in enumerate(found.agents, 1)
+    ]
 
 
-def _configure(pool: Pool, new: PoolConfigured) -> Decision:
-    """The new version, after what it takes away: work of removed agents and teams goes back to a queue."""
-    if new.version <= pool.config_version:
-        return []
-    teams, agents = {t.id for t in new.teams}, {a.id for a in new.agents}
-    moved: Decision = []
-    for conversation in pool.conversations.values():
-        moved += [(conversation.id, p) for p in _displaced(conversation, teams, agents, min(teams))]
-    return [*moved, ("", new)]
-
-
-def _displaced(conversation: Conversation, teams: set[str], agents: set[str], fallback: str) -> list[Payload]:
-    if conversation.status is Status.RESOLVED:
-        return []
-    found: list[Payload] = []
-    holder = conversation.agent or conversation.offered_to
-    lost_agent, lost_team = bool(holder) and holder not in agents, conversation.team not in teams
-    if lost_agent and conversation.offered_to:
-        found.append(commands.rescinded(conversation, RescindReason.AGENT_REMOVED))
-    if lost_agent or (lost_team and not conversation.agent):
-        if lost_team and conversation.offered_to and not lost_agent:
-            found.append(commands.rescinded(conversation, RescindReason.TRANSFERRED))
-        team = fallback if lost_team else conversation.team
-        reason = QueueReason.TEAM_REMOVED if lost_team else QueueReason.AGENT_LOST
-        found.append(ConversationQueued(team, reason, conversation.entered_at))
-    return found
-
-
-def _tick(engine: Engine, now: datetime) -> Decision:
-    """End the offers that are due; wake the teams whose exclusions end."""
+def _skipped(engine: Engine, now: datetime) -> Decision:
+    entered, engine.entered = engine.entered, []
     found: Decision = []
-    misses: Counter[str] = Counter()
-    for conversation in due(engine, now):
-        if conversation.offer_expires_at is not None and conversation.offer_expires_at <= now:
-            misses[conversation.offered_to] += 1
-            found += _missed(engine.pool, conversation, misses[conversation.offered_to])
-        elif conversation.status is Status.QUEUED:
-            engine.touched.add(conversation.team)
+    for name in dict.fromkeys(entered):
+        c = engine.pool.conversations[name]
+        if c.status is Status.QUEUED and policies.skips(engine, c, now):
+            found += [(c.id, p) for p in timers.step_on(engine, c, now)]
     return found
 
 
-def _missed(pool: Pool, conversation: Conversation, nth: int) -> Decision:
-    """The agent's nth miss at this instant: several offers may end together."""
-    agent = pool.agents[conversation.offered_to]
-    timed_out = OfferTimedOut(conversation.offer_id, agent.config.id)
-    again = ConversationQueued(conversation.team, QueueReason.OFFER_ENDED, conversation.entered_at)
-    found: Decision = [(conversation.id, timed_out), (conversation.id, again)]
-    if agent.missed + nth == MAX_MISSED and not agent.not_responding:
-        found.append(("", AgentStoppedResponding(agent.config.id)))
+# -- configuration
+
+
+def _configure(engine: Engine, new: PoolConfigured) -> Decision:
+    return [("", new)] if new.version > engine.pool.config_version else []
+
+
+def _displaced(engine: Engine, now: datetime) -> Decision:
+    """After a new version: work of agents and teams that are gone goes back to a queue, recorded."""
+    found: Decision = []
+    for c in sorted(engine.pool.conversations.values(), key=lambda one: one.ordinal):
+        found += [(c.id, p) for p in _moved(engine, c, now)]
     return found
 
 
-def due(engine: Engine, now: datetime) -> list[Conversation]:
-    """Conversations with a timer at or before `now`, each once, by the end of their offers; the timers are taken off.
+def _moved(engine: Engine, c: Conversation, now: datetime) -> Iterable[Payload]:
+    pool = engine.pool
+    lost_team = c.team not in pool.teams
+    gone = [o for o, offer in c.offers.items() if offer.agent not in pool.agents]
+    if c.status is Status.ASSIGNED and c.agent not in pool.agents:
+        yield policies.again(engine, c, now, QueueReason.TEAM_REMOVED if lost_team else QueueReason.AGENT_LOST)
+    elif c.status in (Status.QUEUED, Status.OFFERED) and lost_team:
+        yield from changes.rescinds(c, RescindReason.TRANSFERRED)
+        yield _elsewhere(engine, c, now)
+    elif gone:
+        for offer in changes.rescinds(c, RescindReason.AGENT_REMOVED):
+            if offer.offer_id in gone:  # type: ignore[union-attr] # an OfferRescinded
+                yield offer
+        yield from changes.back_if_last(engine, c, len(gone), now)
 
-    Not by the timers: a pool loaded anew has no stale ones, and must decide the same.
-    """
-    found: dict[str, Conversation] = {}
-    while engine.timers and engine.timers[0][0] <= now:
-        _, conversation_id = heapq.heappop(engine.timers)
-        conversation = engine.pool.conversations.get(conversation_id)
-        if conversation is not None:
-            found[conversation_id] = conversation
-    return sorted(found.values(), key=lambda c: (c.offer_expires_at or BEGINNING, c.id))
+
+def _elsewhere(engine: Engine, c: Conversation, now: datetime) -> ConversationQueued:
+    return policies.in_team(engine, c, policies.home(engine, c), now, QueueReason.TEAM_REMOVED, entered_at=c.entered_at)

@@ -1,4 +1,6 @@
-"""What can happen in a pool. These types are the storage format of the pool log: change them with care.
+"""What can happen to a conversation, and the envelope of everything that happens in a pool.
+
+These types are the storage format of the pool log: change them with care.
 
 Each is the payload of one log entry and bears the name of its protobuf message.
 """
@@ -7,107 +9,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 
-
-class ActorType(StrEnum):
-    """Kinds of actors."""
-
-    CUSTOMER = "CUSTOMER"
-    AGENT = "AGENT"
-    BOT = "BOT"
-    SYSTEM = "SYSTEM"
-    SERVICE = "SERVICE"
-
-
-class Presence(StrEnum):
-    """What an agent is ready for."""
-
-    ONLINE = "ONLINE"
-    AWAY = "AWAY"
-    OFFLINE = "OFFLINE"
-
-
-class QueueReason(StrEnum):
-    """Why a conversation waits."""
-
-    NEW = "NEW"
-    REOPENED = "REOPENED"
-    TRANSFERRED = "TRANSFERRED"
-    OFFER_ENDED = "OFFER_ENDED"
-    AGENT_LOST = "AGENT_LOST"
-    TEAM_REMOVED = "TEAM_REMOVED"
-
-
-class RescindReason(StrEnum):
-    """Why an offer was taken back."""
-
-    AGENT_OFFLINE = "AGENT_OFFLINE"
-    RESOLVED = "RESOLVED"
-    TRANSFERRED = "TRANSFERRED"
-    AGENT_REMOVED = "AGENT_REMOVED"
-
-
-class ReopenReason(StrEnum):
-    """Why a resolved conversation is open again."""
-
-    CUSTOMER_MESSAGE = "CUSTOMER_MESSAGE"
-    AGENT = "AGENT"
-
-
-class DeliveryStatus(StrEnum):
-    """What became of a message we sent."""
-
-    SENT = "SENT"
-    DELIVERED = "DELIVERED"
-    READ = "READ"
-    FAILED = "FAILED"
-
-
-@dataclass(frozen=True, slots=True)
-class Actor:
-    """Who did it."""
-
-    type: ActorType
-    id: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Contact:
-    """A person as the channel knows them."""
-
-    address: str
-    display_name: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Attachment:
-    """A file that came with a message."""
-
-    ref: str
-    content_type: str = ""
-    name: str = ""
-    size_bytes: int = 0
-    sha256: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Content:
-    """What a message says."""
-
-    text: str = ""
-    subject: str = ""
-    attachments: tuple[Attachment, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class CustomerLookup:
-    """What the timeline knew, or why it did not answer."""
-
-    customer_id: str = ""
-    last_agent_id: str = ""
-    earlier_conversations: int = 0
-    fallback: str = ""
+from trunkline_router.facts import (
+    UNKNOWN,
+    Actor,
+    Attributes,
+    Contact,
+    Content,
+    CustomerLookup,
+    DeliveryStatus,
+    QueueReason,
+    ReopenReason,
+    RescindReason,
+    WakeReason,
+)
+from trunkline_router.pool_events import PoolPayload
+from trunkline_router.routing import Pairs, Strategy, TextKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +34,9 @@ class ConversationStarted:
     contact: Contact
     subject: str
     customer: CustomerLookup
+    attributes: Attributes = UNKNOWN
+    #: Begun by us, not by the customer.
+    outbound: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +58,8 @@ class MessageSent:
     content: Content
     channel: str
     account: str
+    #: Written by the engine from a template: never counts as a reply.
+    automatic: TextKind | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,9 +71,23 @@ class NoteAdded:
 
 @dataclass(frozen=True, slots=True)
 class ConversationQueued:
+    """It waits in a team's queue; all that matching needs to know of it is here."""
+
     team: str
     reason: QueueReason
     entered_at: datetime
+    policy: str = ""
+    step: int = 0
+    skills: Pairs = ()
+    boost_s: int = 0
+    tier: int = 1
+    strategy: Strategy | None = None
+    step_ends_at: datetime | None = None
+    #: Considered first; until that instant nobody else is.
+    preferred: tuple[str, ...] = ()
+    preferred_until: datetime | None = None
+    #: Given out by itself, or only taken by hand.
+    assigned_by_hand: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,10 +118,18 @@ class OfferRescinded:
 
 
 @dataclass(frozen=True, slots=True)
+class ExclusionsCleared:
+    """Everybody who could take it had declined or missed it: they are asked again."""
+
+
+@dataclass(frozen=True, slots=True)
 class ConversationAssigned:
+    """`offer_id` is that of the accepted offer; empty where nobody was asked or somebody took it."""
+
     agent_id: str
     team: str
     offer_id: str
+    by_hand: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,17 +138,94 @@ class ConversationTransferred:
     from_agent_id: str
     to_team: str
     reason: str
+    to_agent_id: str = ""
+    #: Where it was to go before it had been transferred too often.
+    asked_team: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class ConversationResolved:
+class ConversationReleased:
+    """An agent gave it back, or lost it."""
+
     agent_id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationRejected:
+    """It is not accepted; `reason` is no_agent_online."""
+
+    team: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationSnoozed:
+    agent_id: str
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationWoken:
+    """Awake again: with its agent, whatever they have in hand, where there is one."""
+
+    reason: WakeReason
+    agent_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class AttributesChanged:
+    """All that is known now, not only what is new."""
+
+    attributes: Attributes
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationMerged:
+    """It ends in another one; what its customer writes from now on is written there."""
+
+    into: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationAbsorbed:
+    """Another one ended in it; the earlier of the two places in the queue counts."""
+
+    conversation_id: str
+    entered_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationSplit:
+    """A part of it is a conversation of its own."""
+
+    conversation_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallbackScheduled:
+    """To be called in that window; it waits outside every queue until then."""
+
+    begins_at: datetime
+    ends_at: datetime
     team: str
 
 
 @dataclass(frozen=True, slots=True)
+class ConversationResolved:
+    """`wrap_until`: how long its units stay with the agent."""
+
+    agent_id: str
+    team: str
+    wrap_until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ConversationReopened:
+    """`same_cycle`: so soon after the end that it goes on: transfers and texts are counted on."""
+
     reason: ReopenReason
+    same_cycle: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,54 +245,24 @@ ConversationPayload = (
     | OfferDeclined
     | OfferTimedOut
     | OfferRescinded
+    | ExclusionsCleared
     | ConversationAssigned
     | ConversationTransferred
+    | ConversationReleased
+    | ConversationRejected
+    | ConversationSnoozed
+    | ConversationWoken
+    | AttributesChanged
+    | ConversationMerged
+    | ConversationAbsorbed
+    | ConversationSplit
+    | CallbackScheduled
     | ConversationResolved
     | ConversationReopened
     | DeliveryUpdated
 )
 
 
-@dataclass(frozen=True, slots=True)
-class TeamConfig:
-    """A team as configured."""
-
-    id: str
-    offer_timeout_s: int = 20
-
-
-@dataclass(frozen=True, slots=True)
-class AgentConfig:
-    """An agent as configured. `capacity` is conversations at once."""
-
-    id: str
-    name: str
-    teams: tuple[str, ...]
-    capacity: int
-
-
-@dataclass(frozen=True, slots=True)
-class PoolConfigured:
-    """A version of the configuration, as far as it concerns the pool. `accounts` are (account, team)."""
-
-    version: int
-    teams: tuple[TeamConfig, ...]
-    agents: tuple[AgentConfig, ...]
-    accounts: tuple[tuple[str, str], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class AgentPresenceChanged:
-    agent_id: str
-    presence: Presence
-
-
-@dataclass(frozen=True, slots=True)
-class AgentStoppedResponding:
-    agent_id: str
-
-
-PoolPayload = PoolConfigured | AgentPresenceChanged | AgentStoppedResponding
 Payload = ConversationPayload | PoolPayload
 
 

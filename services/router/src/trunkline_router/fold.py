@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
-import heapq
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import assert_never
 
+from trunkline_router import fold_agents
 from trunkline_router.events import (
-    AgentPresenceChanged,
-    AgentStoppedResponding,
+    AttributesChanged,
+    CallbackScheduled,
+    ConversationAbsorbed,
     ConversationAssigned,
+    ConversationMerged,
     ConversationPayload,
     ConversationQueued,
+    ConversationRejected,
+    ConversationReleased,
     ConversationReopened,
     ConversationResolved,
+    ConversationSnoozed,
+    ConversationSplit,
     ConversationStarted,
     ConversationTransferred,
+    ConversationWoken,
     DeliveryUpdated,
     Event,
+    ExclusionsCleared,
     MessageReceived,
     MessageSent,
     NoteAdded,
@@ -26,150 +33,257 @@ from trunkline_router.events import (
     OfferMade,
     OfferRescinded,
     OfferTimedOut,
-    PoolConfigured,
-    Presence,
 )
-from trunkline_router.pool import Agent, Conversation, Pool, Status, Waiting
+from trunkline_router.facts import QueueReason
+from trunkline_router.pool import Agent, Conversation, Hold, Offer, Pool, Status
+from trunkline_router.pool_events import PoolPayload
+from trunkline_router.routing import Order
+from trunkline_router.state import Engine
 
-REOFFER_AFTER = timedelta(seconds=60)  # routing 3.7: an agent who declined or missed may be asked again
-
-
-@dataclass(slots=True)
-class Engine:
-    """A pool with what is derived from it: the order of waiting work, the timers, the teams to look at."""
-
-    pool: Pool
-    waiting: Waiting = field(default_factory=Waiting)
-    #: (when, conversation): an offer ends or an exclusion does. Stale entries are skipped when they come up.
-    timers: list[tuple[datetime, str]] = field(default_factory=list)
-    #: The agents of each team, as configured.
-    members: dict[str, list[Agent]] = field(default_factory=dict)
-    #: Teams in which a conversation came to wait or an agent got room since matching last looked.
-    touched: set[str] = field(default_factory=set)
+#: Reasons for which a visit to the queue goes on: who declined it is not asked again (routing 3.7).
+SAME_VISIT = (QueueReason.OFFER_ENDED, QueueReason.RELAXED, QueueReason.PREFERRED_WAITED, QueueReason.CHANGED)
+MAX_TEXT = 4000  # characters of the last message that conditions can see
 
 
-def engine(pool: Pool) -> Engine:
-    """Derive everything from a pool read from storage. No team is touched: what is stored was matched to the end."""
-    made = Engine(pool, members=_members(pool))
-    for conversation in pool.conversations.values():
-        if conversation.status is Status.QUEUED:
-            made.waiting.add(conversation)
-        for when in (conversation.offer_expires_at, *conversation.excluded.values()):
-            if when is not None:
-                heapq.heappush(made.timers, (when, conversation.id))
-    return made
+OfferPayload = OfferMade | OfferDeclined | OfferTimedOut | OfferRescinded | ExclusionsCleared
+EndPayload = (
+    ConversationTransferred
+    | ConversationReleased
+    | ConversationRejected
+    | ConversationMerged
+    | ConversationResolved
+    | ConversationSnoozed
+    | ConversationWoken
+    | CallbackScheduled
+)
 
 
 def evolve(to: Engine, event: Event) -> None:
     """Apply one event, in order of pool_seq."""
-    pool, payload = to.pool, event.payload
-    pool.seq, pool.last_at = event.pool_seq, event.occurred_at
-    match payload:
-        case PoolConfigured():
-            _configure(to, payload)
-        case AgentPresenceChanged(agent_id, presence):
-            agent = pool.agents[agent_id]
-            agent.presence = presence
-            if presence is Presence.ONLINE:
-                agent.not_responding, agent.missed = False, 0
-            to.touched.update(agent.config.teams)
-        case AgentStoppedResponding(agent_id):
-            pool.agents[agent_id].not_responding = True
-        case ConversationStarted(channel, account, contact, subject):
-            conversation = Conversation(event.conversation_id, event.pool_seq, channel, account, contact, subject)
-            pool.conversations[conversation.id] = conversation
-            conversation.seq = event.seq
-        case _:
-            conversation = pool.conversations[event.conversation_id]
-            conversation.seq = event.seq
-            _evolve_conversation(to, conversation, payload, event.occurred_at)
+    pool, payload, at = to.pool, event.payload, event.occurred_at
+    pool.seq, pool.last_at, to.index.now = event.pool_seq, at, at
+    if isinstance(payload, PoolPayload):
+        fold_agents.evolve(to, payload, at)
+        return
+    if isinstance(payload, ConversationStarted):
+        pool.conversations[event.conversation_id] = _started(event, payload)
+        return
+    conversation = pool.conversations[event.conversation_id]
+    conversation.seq = event.seq
+    _evolve(to, conversation, payload, at)
+    to.time(conversation)
 
 
-def _configure(to: Engine, new: PoolConfigured) -> None:
-    pool = to.pool
-    pool.config_version = new.version
-    pool.teams = {team.id: team for team in new.teams}
-    pool.accounts = dict(new.accounts)
-    known = pool.agents
-    pool.agents = {a.id: known.get(a.id) or Agent(a) for a in new.agents}
-    for config in new.agents:
-        pool.agents[config.id].config = config
-    to.members = _members(pool)
-    to.touched.update(pool.teams)
+def _started(event: Event, p: ConversationStarted) -> Conversation:
+    made = Conversation(event.conversation_id, event.pool_seq, p.channel, p.account, p.contact, p.subject, p.customer)
+    made.seq, made.attributes, made.cycle, made.cycle_began_at = event.seq, p.attributes, 1, event.occurred_at
+    return made
 
 
-def _members(pool: Pool) -> dict[str, list[Agent]]:
-    found: dict[str, list[Agent]] = {team: [] for team in pool.teams}
-    for agent in pool.agents.values():
-        for team in agent.config.teams:
-            found.setdefault(team, []).append(agent)
-    return found
-
-
-def _evolve_conversation(to: Engine, conversation: Conversation, payload: ConversationPayload, at: datetime) -> None:
+def _evolve(to: Engine, c: Conversation, payload: ConversationPayload, at: datetime) -> None:
     match payload:
         case MessageReceived():
-            conversation.reply_address = payload.reply_address
-            conversation.references = payload.references or conversation.references
-        case MessageSent() | NoteAdded() | DeliveryUpdated() | ConversationStarted():
+            c.reply_address = payload.reply_address
+            c.references = payload.references or c.references
+            c.last_text = payload.content.text[:MAX_TEXT]
+            _rekey(to, c, c.unanswered_since or (None if payload.automatic else at))
+        case MessageSent(automatic=None):
+            _rekey(to, c, None)
+        case MessageSent(automatic=str(kind)):
+            c.told.add(kind)
+        case AttributesChanged(attributes):
+            c.attributes = attributes
+        case ConversationAbsorbed(_, entered_at):
+            _absorb(to, c, entered_at)
+        case ConversationReopened(same_cycle=same):
+            c.resolved_at, c.status = None, Status.NEW
+            if not same:
+                c.cycle, c.cycle_began_at, c.transfers, c.told = c.cycle + 1, at, 0, set()
+        case NoteAdded() | DeliveryUpdated() | ConversationStarted() | ConversationSplit() | MessageSent():
             pass
-        case ConversationQueued(team, _, entered_at):
-            _leave(to, conversation)
-            conversation.team, conversation.entered_at, conversation.status = team, entered_at, Status.QUEUED
-            to.waiting.add(conversation)
-            to.touched.add(team)
+        case ConversationQueued():
+            _queue(to, c, payload)
+        case OfferMade() | OfferDeclined() | OfferTimedOut() | OfferRescinded() | ExclusionsCleared():
+            _evolve_offer(to, c, payload, at)
+        case ConversationAssigned():
+            _assign(to, c, payload, at)
+        case _:
+            _evolve_end(to, c, payload, at)
+
+
+def _evolve_offer(to: Engine, c: Conversation, payload: OfferPayload, at: datetime) -> None:
+    match payload:
         case OfferMade(offer_id, agent_id, expires_at):
-            _leave(to, conversation)
-            conversation.status, conversation.offer_id, conversation.offered_to = Status.OFFERED, offer_id, agent_id
-            conversation.offer_expires_at = expires_at
-            to.pool.agents[agent_id].holds.add(conversation.id)
-            heapq.heappush(to.timers, (expires_at, conversation.id))
-        case OfferDeclined(_, agent_id, _):
-            _end_offer(to, conversation, agent_id, excluded_until=at + REOFFER_AFTER)
-        case OfferTimedOut(_, agent_id):
-            _end_offer(to, conversation, agent_id, excluded_until=at + REOFFER_AFTER)
-            if agent_id in to.pool.agents:
+            _offer(to, c, offer_id, Offer(agent_id, expires_at))
+        case OfferRescinded(offer_id):
+            _end_offer(to, c, offer_id)
+        case OfferDeclined(offer_id, agent_id) | OfferTimedOut(offer_id, agent_id):
+            _end_offer(to, c, offer_id)
+            _exclude(to, c, agent_id, at)
+            if isinstance(payload, OfferTimedOut) and agent_id in to.pool.agents:
                 to.pool.agents[agent_id].missed += 1
-        case OfferRescinded(_, agent_id, _):
-            _end_offer(to, conversation, agent_id, excluded_until=None)
-        case ConversationAssigned(agent_id, _, _):
-            _assign(to, conversation, agent_id, at)
-        case ConversationTransferred():
-            _leave(to, conversation)
-            conversation.transfers += 1
-            conversation.excluded.clear()
-        case ConversationResolved():
-            _leave(to, conversation)
-            conversation.status = Status.RESOLVED
-            conversation.excluded.clear()
-        case ConversationReopened():
-            conversation.transfers = 0
+        case ExclusionsCleared():
+            c.excluded, c.reoffer_at = set(), None
+            to.touched.add(c.id)
         case _:
             assert_never(payload)
 
 
-def _assign(to: Engine, conversation: Conversation, agent_id: str, at: datetime) -> None:
+def _evolve_end(to: Engine, c: Conversation, payload: EndPayload, at: datetime) -> None:
+    """Out of the queue, out of somebody's hands, or back into them."""
+    match payload:
+        case ConversationTransferred():
+            _leave(to, c)
+            c.transfers += 1
+        case ConversationReleased():
+            _leave(to, c)
+        case ConversationRejected():
+            _end(to, c, at)
+        case ConversationMerged(into):
+            _end(to, c, at)
+            c.merged_into = into
+        case ConversationResolved(_, _, wrap_until):
+            _resolve(to, c, wrap_until, at)
+        case ConversationSnoozed(agent_id, until):
+            _leave(to, c)
+            c.agent, c.status, c.wakes_at = agent_id, Status.SNOOZED, until
+        case ConversationWoken(_, agent_id):
+            _wake(to, c, agent_id)
+        case CallbackScheduled(begins_at, ends_at, team):
+            _leave(to, c)
+            c.status, c.callback, c.team = Status.SCHEDULED, (begins_at, ends_at), team
+        case _:
+            assert_never(payload)
+
+
+# -- the queue
+
+
+def _queue(to: Engine, c: Conversation, q: ConversationQueued) -> None:
+    _leave(to, c, keep_exclusions=q.reason in SAME_VISIT)
+    c.team, c.entered_at, c.status = q.team, q.entered_at, Status.QUEUED
+    c.policy, c.step, c.skills, c.boost_s, c.tier = q.policy, q.step, q.skills, q.boost_s, q.tier
+    c.strategy, c.step_ends_at, c.by_hand = q.strategy, q.step_ends_at, q.assigned_by_hand
+    c.preferred, c.preferred_until = q.preferred, q.preferred_until
+    to.enqueue(c)
+    to.entered.append(c.id)
+
+
+def _rekey(to: Engine, c: Conversation, since: datetime | None) -> None:
+    """An order by due time follows who waits for an answer; every other order is static (routing 3.4)."""
+    waits = c.status is Status.QUEUED and to.pool.teams[c.team].order is Order.EDF and since != c.unanswered_since
+    if waits:
+        to.dequeue(c)
+    c.unanswered_since = since
+    if waits:
+        to.enqueue(c)
+
+
+def _exclude(to: Engine, c: Conversation, agent_id: str, at: datetime) -> None:
+    c.excluded.add(agent_id)
+    if c.reoffer_at is None and c.team in to.pool.teams:
+        c.reoffer_at = at + timedelta(seconds=to.pool.teams[c.team].reoffer_after_s)
+
+
+def _absorb(to: Engine, c: Conversation, entered_at: datetime) -> None:
+    if c.status is Status.QUEUED:
+        to.dequeue(c)
+    c.entered_at = entered_at
+    if c.status is Status.QUEUED:
+        to.enqueue(c)
+
+
+# -- offers and assignments
+
+
+def _offer(to: Engine, c: Conversation, offer_id: str, offer: Offer) -> None:
+    if c.status is Status.QUEUED:
+        to.dequeue(c)
+    c.status, c.offers[offer_id] = Status.OFFERED, offer
+    agent = to.pool.agents[offer.agent]
+    agent.offered += 1
+    _turn(to.pool, agent, c.team)
+    _hold(to, agent, c)
+
+
+def _end_offer(to: Engine, c: Conversation, offer_id: str) -> None:
+    offer = c.offers.pop(offer_id)
+    agent = to.pool.agents.get(offer.agent)
+    if agent is not None:
+        agent.offered -= 1
+        _let_go(to, agent, c)
+
+
+def _assign(to: Engine, c: Conversation, payload: ConversationAssigned, at: datetime) -> None:
+    agent_id = payload.agent_id
+    if c.status is Status.QUEUED:
+        to.dequeue(c)
+    c.team, c.accepted_offer = payload.team, payload.offer_id
+    for offer_id in [o for o, offer in c.offers.items() if offer.agent == agent_id]:
+        _end_offer(to, c, offer_id)
     agent = to.pool.agents[agent_id]
-    conversation.status, conversation.agent = Status.ASSIGNED, agent_id
-    conversation.offered_to, conversation.offer_expires_at = "", None
-    agent.holds.add(conversation.id)
-    agent.missed, agent.last_assigned_at = 0, at
+    c.status, c.agent, c.last_agent = Status.ASSIGNED, agent_id, agent_id
+    _hold(to, agent, c)
+    agent.missed, agent.last_assigned_at, agent.assigned = 0, at, agent.assigned + 1
+    agent.recent = [*_within_window(to.pool, agent, at), at]
+    if not payload.offer_id and not payload.by_hand:
+        _turn(to.pool, agent, c.team)
+    to.put(agent)
 
 
-def _end_offer(to: Engine, conversation: Conversation, agent_id: str, *, excluded_until: datetime | None) -> None:
-    _leave(to, conversation)
-    if excluded_until is not None:
-        conversation.excluded[agent_id] = excluded_until
-        heapq.heappush(to.timers, (excluded_until, conversation.id))
+def _turn(pool: Pool, agent: Agent, team: str) -> None:
+    """Who was chosen goes to the end of the rotation, whether or not they accept (routing 3.5)."""
+    pool.turns += 1
+    agent.rotated[team] = pool.turns
 
 
-def _leave(to: Engine, conversation: Conversation) -> None:
-    """Take the conversation from where it is: the queue, an offer, or an agent's hands."""
-    if conversation.status is Status.QUEUED:
-        to.waiting.remove(conversation)
-        conversation.status = Status.RESOLVED
-    holder = to.pool.agents.get(conversation.agent or conversation.offered_to)
-    if holder is not None:
-        holder.holds.discard(conversation.id)
-        to.touched.update(holder.config.teams)
-    conversation.agent, conversation.offered_to, conversation.offer_expires_at = "", "", None
+def _within_window(pool: Pool, agent: Agent, at: datetime) -> list[datetime]:
+    limited = [pool.teams[t] for t in agent.config.teams if t in pool.teams and pool.teams[t].rate_max]
+    longest = max((t.rate_window_s for t in limited), default=0)
+    return [one for one in agent.recent if one > at - timedelta(seconds=longest)] if longest else []
+
+
+def _hold(to: Engine, agent: Agent, c: Conversation) -> None:
+    wanted = to.channel_class(c.channel)
+    agent.holds[c.id] = Hold(wanted.weight, wanted.id, wanted.interruptible)
+    agent.wraps.pop(c.id, None)
+    to.put(agent)
+
+
+def _let_go(to: Engine, agent: Agent, c: Conversation) -> None:
+    agent.holds.pop(c.id, None)
+    to.put(agent)
+
+
+def _leave(to: Engine, c: Conversation, *, keep_exclusions: bool = False) -> None:
+    """Take it from where it is: the queue, or an agent's hands. Its offers were ended by events of their own."""
+    if c.status is Status.QUEUED:
+        to.dequeue(c)
+    holder = to.pool.agents.get(c.agent)
+    if holder is not None and c.status is Status.ASSIGNED:
+        _let_go(to, holder, c)
+    if not keep_exclusions:
+        c.excluded, c.reoffer_at = set(), None
+    c.agent, c.wakes_at, c.callback = "", None, None
+    c.preferred, c.preferred_until, c.step_ends_at = (), None, None
+
+
+def _wake(to: Engine, c: Conversation, agent_id: str) -> None:
+    c.wakes_at = None
+    if agent_id:
+        c.status, c.agent = Status.ASSIGNED, agent_id
+        _hold(to, to.pool.agents[agent_id], c)
+
+
+def _end(to: Engine, c: Conversation, at: datetime) -> None:
+    _leave(to, c)
+    c.status, c.resolved_at, c.unanswered_since = Status.RESOLVED, at, None
+
+
+def _resolve(to: Engine, c: Conversation, wrap_until: datetime | None, at: datetime) -> None:
+    holder = to.pool.agents.get(c.agent)
+    _end(to, c, at)
+    if holder is not None and wrap_until is not None:
+        _hold(to, holder, c)
+        holder.wraps[c.id] = wrap_until
+        to.put(holder)

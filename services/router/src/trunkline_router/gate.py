@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import structlog
-from trunkline.router.v1.router_service_pb2 import WatchAgentRequest, WatchAgentResponse
 from trunkline.router.v1.router_service_pb2_grpc import RouterServiceStub
 from trunkline_common import partitions, rpc, telemetry
 from trunkline_common.auth import caller
@@ -19,9 +18,6 @@ from trunkline_common.rpc_errors import RpcError
 from trunkline_common.worker import Worker
 
 from trunkline_router.requests import Content
-
-if TYPE_CHECKING:
-    from trunkline.router.v1.router_service_pb2_grpc import RouterServiceAsyncStub
 
 log = structlog.get_logger(__name__)
 
@@ -72,14 +68,23 @@ class Gate:
         except RpcError as error:
             raise _passed_on(error, key, owner) from error
 
-    async def stream(
-        self, key: str, context: rpc.Context, request: WatchAgentRequest
-    ) -> AsyncIterator[WatchAgentResponse]:
-        """The owner's WatchAgent, for a pool that this process does not own."""
+    def forwarding(
+        self, method: str, request: Any, context: rpc.Context
+    ) -> Callable[[rpc.Channel, Any], Awaitable[Any]]:
+        """The same call of RouterService on another process, within what is left of the caller's time."""
+
+        def forward(channel: rpc.Channel, metadata: Any) -> Any:
+            left = context.time_remaining() or rpc.UNARY_CAP_SECONDS
+            return getattr(RouterServiceStub(channel), method)(request, metadata=metadata, timeout=left)
+
+        return forward
+
+    async def stream(self, key: str, context: rpc.Context, method: str, request: Any) -> AsyncIterator[Any]:
+        """The owner's stream, for a pool that this process does not own."""
         owner = await self._owner(key, context)
-        stub: RouterServiceAsyncStub = RouterServiceStub(self._channel(owner))
+        watch = getattr(RouterServiceStub(self._channel(owner)), method)
         try:
-            async for response in stub.WatchAgent(request, metadata=[*rpc.as_caller(), (KEY, key)]):
+            async for response in watch(request, metadata=[*rpc.as_caller(), (KEY, key)]):
                 yield response
         except RpcError as error:
             raise _passed_on(error, key, owner) from error

@@ -5,15 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from trunkline_router.events import (
+from trunkline_router.facts import (
+    NOBODY_KNOWN,
+    UNKNOWN,
     Actor,
+    Attributes,
     Contact,
     Content,
     CustomerLookup,
     DeliveryStatus,
-    PoolConfigured,
     Presence,
 )
+from trunkline_router.pool_events import PoolConfigured
+from trunkline_router.routing import AgentConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +36,10 @@ class ReceiveMessage:
     reply_address: str
     references: tuple[str, ...]
     customer: CustomerLookup
+    language: str = ""
+    tags: tuple[str, ...] = ()
+    attributes: tuple[tuple[str, str], ...] = ()
+    priority: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +65,47 @@ class Tick:
     """Time has passed: end what is due."""
 
 
+# -- agents
+
+
 @dataclass(frozen=True, slots=True)
 class SetPresence:
     agent_id: str
     presence: Presence
+
+
+@dataclass(frozen=True, slots=True)
+class SetAccepting:
+    agent_id: str
+    accepting: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ClearNotResponding:
+    agent_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class PutAgent:
+    """Make an agent, or replace what is configured of one."""
+
+    agent: AgentConfig
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteAgent:
+    agent_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class EndWrapUp:
+    """`conversation_id` empty: of all conversations."""
+
+    agent_id: str
+    conversation_id: str = ""
+
+
+# -- conversations
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,10 +141,44 @@ class AddNote:
 
 @dataclass(frozen=True, slots=True)
 class Transfer:
+    """To a team's queue, or to an agent of it."""
+
     conversation_id: str
     agent_id: str
     to_team: str
     reason: str
+    to_agent_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Assign:
+    """By hand: may exceed capacity (routing 3.8). A pull is an assignment to oneself."""
+
+    conversation_id: str
+    agent_id: str
+    to_agent_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """Back to the queue with its place."""
+
+    conversation_id: str
+    agent_id: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Snooze:
+    conversation_id: str
+    agent_id: str
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Wake:
+    conversation_id: str
+    agent_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +193,84 @@ class Reopen:
     agent_id: str
 
 
-Command = SetPresence | AcceptOffer | DeclineOffer | SendReply | AddNote | Transfer | Resolve | Reopen
+@dataclass(frozen=True, slots=True)
+class ChangeAttributes:
+    """None leaves it as it is; a value of None in `set_values` removes the name."""
+
+    conversation_id: str
+    agent_id: str
+    set_values: tuple[tuple[str, str | None], ...] = ()
+    add_tags: tuple[str, ...] = ()
+    remove_tags: tuple[str, ...] = ()
+    priority: str | None = None
+    language: str | None = None
+    allowed_agents: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Merge:
+    """`conversation_id` ends in `into`."""
+
+    conversation_id: str
+    agent_id: str
+    into: str
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """A new conversation of the same contact, `new_id`, in a team's queue."""
+
+    conversation_id: str
+    agent_id: str
+    new_id: str
+    team: str
+    subject: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleCallback:
+    conversation_id: str
+    agent_id: str
+    begins_at: datetime
+    ends_at: datetime
+    team: str
+
+
+@dataclass(frozen=True, slots=True)
+class StartConversation:
+    """We write first. `agent_id` holds it afterwards; empty: nobody until the customer answers."""
+
+    conversation_id: str
+    agent_id: str
+    channel: str
+    account: str
+    contact: Contact
+    message_id: str
+    content: Content
+    customer: CustomerLookup = NOBODY_KNOWN
+    attributes: Attributes = UNKNOWN
+
+
+AgentCommand = SetPresence | SetAccepting | ClearNotResponding | PutAgent | DeleteAgent | EndWrapUp
+ConversationCommand = (
+    AcceptOffer
+    | DeclineOffer
+    | SendReply
+    | AddNote
+    | Transfer
+    | Assign
+    | Release
+    | Snooze
+    | Wake
+    | Resolve
+    | Reopen
+    | ChangeAttributes
+    | Merge
+    | Split
+    | ScheduleCallback
+    | StartConversation
+)
+Command = AgentCommand | ConversationCommand
 Body = ReceiveMessage | RecordReceipt | Configure | Tick | Command
 
 

@@ -11,7 +11,7 @@ from trunkline.timeline.v1.timeline_service_pb2_grpc import TimelineServiceStub
 from trunkline_common import rpc, telemetry
 from trunkline_common.rpc_errors import RpcError
 
-from trunkline_router.events import CustomerLookup
+from trunkline_router.facts import CustomerLookup
 
 if TYPE_CHECKING:
     from trunkline.timeline.v1.timeline_service_pb2_grpc import TimelineServiceAsyncStub

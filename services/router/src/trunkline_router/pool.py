@@ -1,24 +1,51 @@
-"""The state of a pool: teams, agents, conversations, who waits. `evolve` in fold.py is the only writer."""
+"""The state of a pool: teams, agents, conversations. `evolve` in fold.py is the only writer."""
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
-from trunkline_router.events import AgentConfig, Contact, Presence, TeamConfig
+from trunkline_router.facts import NOBODY_KNOWN, UNKNOWN, Attributes, Contact, CustomerLookup, Presence
+from trunkline_router.pool_events import PoolConfigured
+from trunkline_router.routing import (
+    ANY_CHANNEL,
+    AgentConfig,
+    ChannelClass,
+    Order,
+    Pairs,
+    PolicyConfig,
+    Strategy,
+    TeamConfig,
+)
 
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
+NOT_CONFIGURED = PoolConfigured(0, (), (), ())
 
 
 class Status(StrEnum):
-    """Where a conversation stands."""
+    """Where a conversation stands. NEW is before its first event about routing."""
 
+    NEW = "NEW"
     QUEUED = "QUEUED"
     OFFERED = "OFFERED"
     ASSIGNED = "ASSIGNED"
+    SNOOZED = "SNOOZED"
+    SCHEDULED = "SCHEDULED"
     RESOLVED = "RESOLVED"
+
+
+#: Statuses in which there is nothing to do for anybody now.
+ENDED = (Status.NEW, Status.RESOLVED)
+
+
+@dataclass(slots=True)
+class Offer:
+    """A question to one agent that runs."""
+
+    agent: str
+    expires_at: datetime
 
 
 @dataclass(slots=True)
@@ -31,24 +58,73 @@ class Conversation:
     account: str
     contact: Contact
     subject: str
+    customer: CustomerLookup = NOBODY_KNOWN
     seq: int = 0
-    status: Status = Status.RESOLVED
+    status: Status = Status.NEW
     team: str = ""
     agent: str = ""
-    offer_id: str = ""
-    offered_to: str = ""
-    offer_expires_at: datetime | None = None
+    attributes: Attributes = UNKNOWN
+    # -- the visit to a queue
+    policy: str = ""
+    step: int = 0
+    skills: Pairs = ()
+    boost_s: int = 0
+    tier: int = 1
+    strategy: Strategy | None = None
+    step_ends_at: datetime | None = None
+    preferred: tuple[str, ...] = ()
+    preferred_until: datetime | None = None
+    by_hand: bool = False
     entered_at: datetime = BEGINNING
-    #: Agents who declined or missed it in this visit, and until when they are not asked again.
-    excluded: dict[str, datetime] = field(default_factory=dict)
+    #: Running offers by id; all are for the same place in the queue.
+    offers: dict[str, Offer] = field(default_factory=dict)
+    #: Agents who declined or missed it in this visit; when to ask them again if nobody else is left.
+    excluded: set[str] = field(default_factory=set)
+    reoffer_at: datetime | None = None
+    # -- the cycle
+    cycle: int = 0
+    cycle_began_at: datetime = BEGINNING
     transfers: int = 0
+    resolved_at: datetime | None = None
+    last_agent: str = ""
+    #: The offer its agent accepted: the same acceptance again is answered the same.
+    accepted_offer: str = ""
+    wakes_at: datetime | None = None
+    callback: tuple[datetime, datetime] | None = None
+    merged_into: str = ""
+    #: When the customer first wrote what nobody has answered yet.
+    unanswered_since: datetime | None = None
+    #: Kinds of automatic texts already sent in this cycle.
+    told: set[str] = field(default_factory=set)
     reply_address: str = ""
     references: tuple[str, ...] = ()
+    last_text: str = ""
 
-    @property
-    def place(self) -> tuple[datetime, int, str]:
-        """Its place in the order of waiting work: who entered first; ties by who started first."""
-        return self.entered_at, self.ordinal, self.id
+    def place(self, order: Order, reply_target_s: int) -> tuple[int, int, int, int, str]:
+        """Its place in the order of waiting work (routing 3.4); static while it waits, unless the order is edf.
+
+        Tier, strict priority, an instant in microseconds, then what breaks ties. Whole numbers compare fast.
+        """
+        if order is Order.STRICT:
+            return self.tier, -self.boost_s, micros(self.entered_at), self.ordinal, self.id
+        if order is Order.EDF:
+            due = micros(self.unanswered_since or self.entered_at) + reply_target_s * 1_000_000
+            return self.tier, 0, due, self.ordinal, self.id
+        return self.tier, 0, micros(self.entered_at) - self.boost_s * 1_000_000, self.ordinal, self.id
+
+
+def micros(at: datetime) -> int:
+    """Microseconds since the epoch."""
+    return (at - BEGINNING) // MICROSECOND
+
+
+@dataclass(slots=True)
+class Hold:
+    """Units an agent has in use for a conversation: assigned, offered or in wrap-up."""
+
+    units: int
+    channel_class: str
+    interruptible: bool
 
 
 @dataclass(slots=True)
@@ -57,16 +133,45 @@ class Agent:
 
     config: AgentConfig
     presence: Presence = Presence.OFFLINE
+    accepting: bool = True
     not_responding: bool = False
     missed: int = 0
     last_assigned_at: datetime = BEGINNING
-    #: Ids of conversations assigned or offered: the load.
-    holds: set[str] = field(default_factory=set)
+    assigned: int = 0
+    #: Assignments within the longest rate window of their teams, oldest first.
+    recent: list[datetime] = field(default_factory=list)
+    #: Offers that run.
+    offered: int = 0
+    #: When each team's rotation came to them last; their place in it.
+    rotated: dict[str, int] = field(default_factory=dict)
+    #: When they went offline, while their work may still be theirs.
+    lost_at: datetime | None = None
+    #: By conversation; a conversation in wrap-up is in `wraps` too.
+    holds: dict[str, Hold] = field(default_factory=dict)
+    wraps: dict[str, datetime] = field(default_factory=dict)
 
     @property
-    def available(self) -> bool:
-        """Whether a further conversation may be offered."""
-        return self.presence is Presence.ONLINE and not self.not_responding and len(self.holds) < self.config.capacity
+    def load(self) -> int:
+        """Units in use."""
+        return sum(h.units for h in self.holds.values())
+
+    @property
+    def has_room(self) -> bool:
+        """Whether any work at all might fit: who is full need not be looked at."""
+        return sum(h.units for h in self.holds.values() if not h.interruptible) < self.config.capacity
+
+    def fits(self, wanted: ChannelClass) -> bool:
+        """Whether an automatic assignment of that class stays within capacity (routing 4.1, 4.2)."""
+        counted = in_class = 0
+        for held in self.holds.values():
+            if wanted.interruptible or not held.interruptible:
+                counted += held.units
+            if held.channel_class == wanted.id:
+                in_class += held.units
+        if counted + wanted.weight > self.config.capacity:
+            return False
+        cap = next((units for name, units in self.config.caps if name == wanted.id), None)
+        return cap is None or in_class + wanted.weight <= cap
 
 
 @dataclass(slots=True)
@@ -76,36 +181,32 @@ class Pool:
     id: str
     seq: int = 0
     last_at: datetime = BEGINNING
-    config_version: int = 0
+    config: PoolConfigured = NOT_CONFIGURED
     teams: dict[str, TeamConfig] = field(default_factory=dict)
     accounts: dict[str, str] = field(default_factory=dict)
     agents: dict[str, Agent] = field(default_factory=dict)
     conversations: dict[str, Conversation] = field(default_factory=dict)
+    #: Turns given in rotations so far.
+    turns: int = 0
 
     @property
     def tenant(self) -> str:
         """The tenant whose pool it is; a pool id is tenant/pool."""
         return self.id.partition("/")[0]
 
+    @property
+    def config_version(self) -> int:
+        """The version of the configuration in force."""
+        return self.config.version
 
-class Waiting:
-    """The waiting conversations of each team in order. Derived from a pool, never stored."""
+    def channel_class(self, channel: str) -> ChannelClass:
+        """The class of a channel; one that no class names weighs 1."""
+        return next((c for c in self.config.channel_classes if channel in c.channels), ANY_CHANNEL)
 
-    def __init__(self) -> None:
-        self._teams: dict[str, list[tuple[datetime, int, str]]] = {}
+    def policy(self, name: str) -> PolicyConfig | None:
+        """A policy by its id."""
+        return next((p for p in self.config.policies if p.id == name), None)
 
-    def add(self, conversation: Conversation) -> None:
-        """It waits."""
-        insort(self._teams.setdefault(conversation.team, []), conversation.place)
-
-    def remove(self, conversation: Conversation) -> None:
-        """It waits no longer."""
-        places = self._teams[conversation.team]
-        at = bisect_left(places, conversation.place)
-        if places[at] != conversation.place:
-            raise LookupError(conversation.id)
-        del places[at]
-
-    def of(self, team: str) -> list[tuple[datetime, int, str]]:
-        """The team's waiting conversations, first to be served first: (entered at, ordinal, id)."""
-        return self._teams.get(team, [])
+    def team_of(self, account: str) -> str:
+        """The account's team; where the configuration lost the account meanwhile, the pool's first team."""
+        return self.accounts.get(account) or min(self.teams)

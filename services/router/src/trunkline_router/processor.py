@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, assert_never
 
@@ -20,30 +19,34 @@ from trunkline_common.partitions import Claim
 from trunkline_common.postgres import Connection, Pool
 from trunkline_common.processor import Batch, Effects, Processor, Request, decode
 
-from trunkline_router import config, store, wire
+from trunkline_router import config, roster, store, wire, wire_config
+from trunkline_router.directory import not_configured
+from trunkline_router.draft import Draft
 from trunkline_router.engine import SYSTEM, handle
-from trunkline_router.events import Actor, ActorType, CustomerLookup, Event
-from trunkline_router.fold import Engine
-from trunkline_router.inputs import Configure, Input, Tick
+from trunkline_router.events import Event
+from trunkline_router.facts import Actor, ActorType, CustomerLookup
+from trunkline_router.inputs import Configure, Input, PutAgent, Tick
 from trunkline_router.lookup import Lookup
 from trunkline_router.pool import Pool as PoolState
+from trunkline_router.pool_events import AgentRemoved, PoolConfigured
 from trunkline_router.refusals import Refusal
-from trunkline_router.requests import ApplyDocument, Content, Read, Reconfigured, RunCommand, Watch
-from trunkline_router.watch import Change, Watcher, Watchers
+from trunkline_router.requests import (
+    ApplyDocument,
+    Content,
+    Read,
+    Reconfigured,
+    RunCommand,
+    Watch,
+    reused,
+    unknown_names,
+)
+from trunkline_router.state import Engine
+from trunkline_router.subjects import Change
+from trunkline_router.toolbox import TOOLS
+from trunkline_router.watch import Watcher, Watchers
 
-SNAPSHOT_EVERY = 5000  # events of a pool between two snapshots
+SNAPSHOT_EVERY = 5000  # events of a pool between two snapshots; more where the pool is large, for it is written whole
 CUSTOMER = Actor(ActorType.CUSTOMER)
-
-
-@dataclass(slots=True)
-class Draft:
-    """What the running transaction has decided so far."""
-
-    now: datetime
-    rows: list[store.LogRow] = field(default_factory=list)
-    messages: list[Outgoing] = field(default_factory=list)
-    results: list[store.ResultRow] = field(default_factory=list)
-    touched: set[str] = field(default_factory=set)
 
 
 class PoolProcessor(Processor):
@@ -54,7 +57,7 @@ class PoolProcessor(Processor):
         self._engines: dict[str, Engine] = {}
         self._snapshots: dict[str, int] = {}
         self._watchers = Watchers()
-        self._changes: list[tuple[Watcher, Change]] = []
+        self._changes: list[tuple[Watcher, Change | Refused]] = []
         self._inbound: list[tuple[Record, InboundEvent]] = []
         self._advice: dict[str, CustomerLookup] = {}
         self._new_configs: dict[str, Configure] = {}
@@ -69,7 +72,7 @@ class PoolProcessor(Processor):
 
     def next_due(self) -> datetime | None:
         """The earliest timer of any pool."""
-        return min((e.timers[0][0] for e in self._engines.values() if e.timers), default=None)
+        return min((due for e in self._engines.values() if (due := e.next_due()) is not None), default=None)
 
     # -- before the transaction
 
@@ -99,8 +102,8 @@ class PoolProcessor(Processor):
         self._new_configs = {}
         for pool in wanted:
             found = await store.newest_config(self._db, pool.partition("/")[0])
-            if found is not None and pool in wire.pools_of(found):
-                self._new_configs[pool] = Configure(wire.to_pool_configured(found, pool))
+            if found is not None and pool in wire_config.pools_of(found):
+                self._new_configs[pool] = Configure(wire_config.to_pool_configured(found, pool))
 
     def _lacks(self, pool: str, *, account: str = "", content: Content | None = None) -> bool:
         """Whether the pool is new here, or a name is asked for that its configuration does not have (yet)."""
@@ -108,10 +111,7 @@ class PoolProcessor(Processor):
         if engine is None:
             return True
         if isinstance(content, RunCommand):
-            body = content.asked.body
-            agent, team = getattr(body, "agent_id", ""), getattr(body, "to_team", "")
-            unknown_team = bool(team) and team not in engine.pool.teams
-            return (bool(agent) and agent not in engine.pool.agents) or unknown_team
+            return unknown_names(content.asked.body, engine.pool)
         if isinstance(content, Watch):
             return True
         return bool(account) and account not in engine.pool.accounts
@@ -129,11 +129,14 @@ class PoolProcessor(Processor):
         if batch.caught_up:
             self._tick(draft)
         await store.record(tx, self._claim.partition, draft.rows, draft.results, draft.now)
+        for pool in draft.left:
+            agents = self._engines[pool].pool.agents.values()
+            await roster.keep(tx, pool, [a.config.id for a in agents if a.config.by_api])
         await self._snapshot(tx, draft)
         return Effects(draft.messages, answers, self._rejected)
 
     def _configure(self, draft: Draft, pool: str, configure: Configure) -> None:
-        engine = self._engines.setdefault(pool, Engine(PoolState(pool)))
+        engine = self._engines.setdefault(pool, Engine(PoolState(pool), TOOLS))
         self._decide(draft, engine, Input(configure, f"config/{configure.configuration.version}", SYSTEM), "")
 
     async def _receive(self, tx: Connection, draft: Draft) -> None:
@@ -167,11 +170,11 @@ class PoolProcessor(Processor):
         try:
             match content:
                 case RunCommand():
-                    return self._run(draft, content, request.traceparent)
+                    return await self._run(tx, draft, content, request.traceparent)
                 case Read():
                     return content.respond(self._engine(content.pool))
                 case Watch():
-                    return content.subscribe(self._engine(content.pool), self._watchers)
+                    return await self._watch(tx, draft, content)
                 case ApplyDocument():
                     return await self._apply(tx, draft, content, request.traceparent)
                 case Reconfigured():
@@ -186,13 +189,7 @@ class PoolProcessor(Processor):
     def _engine(self, pool: str) -> Engine:
         engine = self._engines.get(pool)
         if engine is None:
-            tenant = pool.partition("/")[0]
-            raise Refused(
-                "FAILED_PRECONDITION",
-                "TENANT_NOT_CONFIGURED",
-                f"tenant {tenant} has no configuration; apply one with ConfigService.ApplyConfig",
-                metadata={"tenant": tenant},
-            )
+            raise not_configured(pool.partition("/")[0])
         return engine
 
     def _stored_answer(self, tenant: str, request_id: str, fingerprint: bytes) -> bytes | None:
@@ -200,20 +197,27 @@ class PoolProcessor(Processor):
         if stored is None:
             return None
         if stored[0] != fingerprint:
-            raise Refused(
-                "INVALID_ARGUMENT",
-                "REQUEST_ID_REUSED",
-                f"request_id {request_id} was used before with other content; make a new one",
-                metadata={"request_id": request_id},
-            )
+            raise reused(request_id)
         return stored[1]
 
-    def _run(self, draft: Draft, command: RunCommand, traceparent: str) -> Message:
+    async def _watch(self, tx: Connection, draft: Draft, content: Watch) -> object:
+        engine = self._engine(content.pool)
+        if content.gap is not None:
+            await content.gap.read_on(tx, [event for pool, _, _, event in draft.rows if pool == content.pool])
+        return content.subscribe(engine, self._watchers)
+
+    async def _run(self, tx: Connection, draft: Draft, command: RunCommand, traceparent: str) -> Message:
         stored = self._stored_answer(command.tenant, command.request_id, command.fingerprint)
         if stored is not None and not sabotaged("no_dedupe"):
             return command.response.FromString(stored)
         engine = self._engine(command.pool)
-        self._decide(draft, engine, command.asked, traceparent)
+        asked = command.complete(engine, command.asked)
+        if isinstance(asked.body, PutAgent):
+            async with tx.transaction():  # with a refusal the name is free again
+                await roster.reserve(tx, command.pool, asked.body.agent)
+                self._decide(draft, engine, asked, traceparent)
+        else:
+            self._decide(draft, engine, asked, traceparent)
         response = command.respond(engine)
         self._keep(draft, command, response)
         return response
@@ -228,20 +232,21 @@ class PoolProcessor(Processor):
         stored = self._stored_answer(document.tenant, document.request_id, document.fingerprint)
         if stored is not None:
             return ApplyConfigResponse.FromString(stored)
-        parsed = config.parse(document.yaml, document.tenant)
+        parsed = config.parse(document.yaml, document.tenant, draft.now)
         parsed.version, parsed.applied_by = await store.next_version(tx, document.tenant), document.applied_by
         parsed.applied_at.FromDatetime(draft.now)
+        await roster.must_not_clash(tx, parsed)
         await store.put_config(tx, parsed)
-        draft.messages.append(wire.config_record(parsed, traceparent))
-        for pool in (p for p in wire.pools_of(parsed) if p in self._engines):
-            self._configure(draft, pool, Configure(wire.to_pool_configured(parsed, pool)))
+        draft.messages.append(wire_config.config_record(parsed, traceparent))
+        for pool in (p for p in wire_config.pools_of(parsed) if p in self._engines):
+            self._configure(draft, pool, Configure(wire_config.to_pool_configured(parsed, pool)))
         response = ApplyConfigResponse(version=parsed.version)
         self._keep(draft, document, response)
         return response
 
     def _tick(self, draft: Draft) -> None:
         for engine in self._engines.values():
-            if engine.timers and engine.timers[0][0] <= draft.now:
+            if (due := engine.next_due()) is not None and due <= draft.now:
                 self._decide(draft, engine, Input(Tick(), "timer", SYSTEM), "")
 
     def _decide(self, draft: Draft, engine: Engine, asked: Input, traceparent: str) -> None:
@@ -253,6 +258,8 @@ class PoolProcessor(Processor):
             draft.rows.append((pool, event.pool_seq, event.conversation_id, stored.SerializeToString()))
             if event.conversation_id:
                 draft.messages += self._publish(engine, event, stored.conversation, traceparent)
+            if isinstance(event.payload, AgentRemoved | PoolConfigured):
+                draft.left.add(pool)
         if events:
             draft.touched.add(pool)
             self._changes += self._watchers.changes(engine, events)
@@ -267,7 +274,7 @@ class PoolProcessor(Processor):
     async def _snapshot(self, tx: Connection, draft: Draft) -> None:
         for pool in draft.touched:
             state, last = self._engines[pool].pool, self._snapshots.get(pool)
-            if last is None or state.seq - last >= SNAPSHOT_EVERY:
+            if last is None or state.seq - last >= max(SNAPSHOT_EVERY, len(state.conversations) // 4):
                 await store.snapshot(tx, self._claim.partition, state)
                 self._snapshots[pool] = state.seq
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import types
 import typing
 from collections.abc import Callable, Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import cache
@@ -76,10 +76,26 @@ def _hints(cls: Any) -> Mapping[str, Any]:
 
 
 def read(cls: Callable[..., T], message: Message) -> T:
-    """The dataclass `cls` with the values of the message's fields of the same names."""
-    hints = _hints(cls)
-    found = {f.name: _get(hints[f.name], message, f.name) for f in fields(cls)}  # type: ignore[arg-type] # a dataclass
+    """The dataclass `cls` with the values of the message's fields of the same names.
+
+    What an older writer did not set has the dataclass's default: an absent optional field, an enum without a value, an
+    empty list or map, and what the message has no field for. A plain number, text or bool is as it stands.
+    """
+    hints, known = _hints(cls), message.DESCRIPTOR.fields_by_name
+    found = {
+        f.name: _get(hints[f.name], message, f.name)
+        for f in fields(cls)  # type: ignore[arg-type] # a dataclass
+        if f.default is MISSING or not _absent(message, known.get(f.name))
+    }
     return cls(**found)
+
+
+def _absent(message: Message, field: Any) -> bool:
+    if field is None:
+        return True
+    if field.has_presence:
+        return not message.HasField(field.name)
+    return (field.is_repeated or field.enum_type is not None) and not getattr(message, field.name)
 
 
 def _get(hint: Any, message: Message, name: str) -> Any:

@@ -42,6 +42,91 @@ def offer_ended(offer_id: str, conversation: Conversation) -> Refusal:
     )
 
 
+def transfer_limit(conversation: Conversation, limit: int) -> Refusal:
+    """Handed on as often as is allowed, and there is nobody to escalate to (features row 12)."""
+    return Refusal(
+        "FAILED_PRECONDITION",
+        "TRANSFER_LIMIT",
+        f"conversation {conversation.id} was transferred {limit} times; resolve it or ask a supervisor",
+        conversation_id=conversation.id,
+        limit=str(limit),
+        team=conversation.team,
+        assigned_agent=conversation.agent,
+    )
+
+
+def agent_outside(agent_id: str, team: str) -> Refusal:
+    """The agent is not of that team."""
+    return Refusal(
+        "FAILED_PRECONDITION",
+        "AGENT_NOT_IN_TEAM",
+        f"agent {agent_id} is not in team {team}",
+        agent_id=agent_id,
+        team=team,
+    )
+
+
+def wrong_time(field: str, wanted: str) -> Refusal:
+    """An instant that makes no sense."""
+    return Refusal("INVALID_ARGUMENT", "INVALID_REQUEST", f"{field} {wanted}", field=field)
+
+
+def cannot_merge(conversation_id: str, into: str, why: str) -> Refusal:
+    """These two cannot become one."""
+    return Refusal(
+        "FAILED_PRECONDITION",
+        "CANNOT_MERGE",
+        f"conversation {conversation_id} cannot be merged into {into}: {why}",
+        conversation_id=conversation_id,
+        into=into,
+    )
+
+
+def agent_of_document(agent_id: str) -> Refusal:
+    """The configuration document names the agent: change it there."""
+    return Refusal(
+        "FAILED_PRECONDITION",
+        "AGENT_OF_DOCUMENT",
+        f"agent {agent_id} stands in the configuration document; remove it there",
+        agent_id=agent_id,
+    )
+
+
+def agent_of_another_pool(agent_id: str, pool: str) -> Refusal:
+    """An agent belongs to one pool (routing 2.4)."""
+    return Refusal(
+        "FAILED_PRECONDITION",
+        "AGENT_OF_ANOTHER_POOL",
+        f"agent {agent_id} is of pool {pool}; delete it there first",
+        agent_id=agent_id,
+        pool=pool,
+    )
+
+
+def changed_meanwhile(conversation: Conversation, expected: int) -> Refusal:
+    """The caller decided on another state."""
+    return Refusal(
+        "ABORTED",
+        "ETAG_MISMATCH",
+        f"conversation {conversation.id} is at seq {conversation.seq}, not {expected}; look again",
+        conversation_id=conversation.id,
+        expected_seq=str(expected),
+        seq=str(conversation.seq),
+        status=conversation.status,
+        assigned_agent=conversation.agent,
+    )
+
+
+def already_there(conversation_id: str) -> Refusal:
+    """A conversation of that id exists."""
+    return Refusal(
+        "ALREADY_EXISTS",
+        "CONVERSATION_EXISTS",
+        f"conversation {conversation_id} exists already; write into it",
+        conversation_id=conversation_id,
+    )
+
+
 def offer_of_another(offer_id: str) -> Refusal:
     """Somebody else was asked."""
     return Refusal(

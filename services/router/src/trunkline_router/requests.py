@@ -6,15 +6,26 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from google.protobuf.message import Message
+from trunkline_common.errors import Refused
 
-from trunkline_router.fold import Engine
-from trunkline_router.inputs import Input
+from trunkline_router.gap import Gap
+from trunkline_router.inputs import Body, Input, PutAgent
+from trunkline_router.pool import Pool
+from trunkline_router.state import Engine
 from trunkline_router.watch import Watchers
+
+
+def as_asked(_engine: Engine, asked: Input) -> Input:
+    """An input that needs nothing from the state."""
+    return asked
 
 
 @dataclass(frozen=True, slots=True)
 class RunCommand:
-    """Decide a command once; `respond` makes the answer from the state after it."""
+    """Decide a command once; `respond` makes the answer from the state after it.
+
+    `complete` fills in what the caller left to the state before it, or refuses: that is checked once, too.
+    """
 
     tenant: str
     pool: str
@@ -23,6 +34,7 @@ class RunCommand:
     asked: Input
     respond: Callable[[Engine], Message]
     response: type[Message]
+    complete: Callable[[Engine, Input], Input] = as_asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +47,14 @@ class Read:
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """Answer from the committed state and subscribe in the same instant, so that no change falls in between."""
+    """Answer from the committed state and subscribe in the same instant, so that no change falls in between.
+
+    `gap` is read on to that instant first.
+    """
 
     pool: str
     subscribe: Callable[[Engine, Watchers], object]
+    gap: Gap | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,3 +76,22 @@ class Reconfigured:
 
 
 Content = RunCommand | Read | Watch | ApplyDocument | Reconfigured
+
+
+def unknown_names(body: Body, pool: Pool) -> bool:
+    """Whether it names agents or teams that the pool's configuration does not have (yet)."""
+    agents = {getattr(body, field, "") for field in ("agent_id", "to_agent_id")} - {""}
+    teams = {getattr(body, field, "") for field in ("team", "to_team")} - {""}
+    if isinstance(body, PutAgent):
+        teams |= set(body.agent.teams)
+    return not (agents <= pool.agents.keys() and teams <= pool.teams.keys())
+
+
+def reused(request_id: str) -> Refused:
+    """The id was that of another command."""
+    return Refused(
+        "INVALID_ARGUMENT",
+        "REQUEST_ID_REUSED",
+        f"request_id {request_id} was used before with other content; make a new one",
+        metadata={"request_id": request_id},
+    )

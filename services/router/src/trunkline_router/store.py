@@ -10,8 +10,10 @@ from trunkline.config.v1.config_pb2 import TenantConfig
 from trunkline_common.postgres import Connection, Pool, unlimited
 
 from trunkline_router import wire
-from trunkline_router.fold import Engine, engine, evolve
+from trunkline_router.fold import evolve
 from trunkline_router.pool import Pool as PoolState
+from trunkline_router.state import Engine
+from trunkline_router.toolbox import TOOLS
 
 #: (pool, pool_seq, conversation id, event)
 LogRow = tuple[str, int, str, bytes]
@@ -42,12 +44,12 @@ async def load_pools(pool: Pool, part: int) -> dict[str, tuple[Engine, int]]:
     async with pool.acquire() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
         await unlimited(connection)
         for row in await connection.fetch("select pool, pool_seq, state from pool_snapshot where part = $1", part):
-            made = engine(wire.load_pool(row["state"]))
-            found[row["pool"]] = made, row["pool_seq"]
+            made = Engine(wire.load_pool(row["state"]), TOOLS)
             tail = "select event from pool_log where pool = $1 and pool_seq > $2 order by pool_seq"
             async for stored in connection.cursor(tail, row["pool"], row["pool_seq"]):
                 evolve(made, wire.from_pool_event(stored["event"]))
-            made.touched.clear()  # the log ends where matching had nothing left to do
+            # The log ends where matching had nothing left to do: what is derived is derived anew, nothing touched.
+            found[row["pool"]] = Engine(made.pool, TOOLS), row["pool_seq"]
     return found
 
 
@@ -59,6 +61,26 @@ async def record(
         logged = [list(column) for column in zip(*events, strict=True)] or [[], [], [], []]
         kept = [list(column) for column in zip(*answers, strict=True)] or [[], [], [], []]
         await tx.execute(RECORD, part, *logged, kept[0], [UUID(i) for i in kept[1]], *kept[2:], now)
+
+
+async def log_after(connection: Connection | Pool, pool: str, pool_seq: int, most: int) -> list[bytes]:
+    """The events of a pool after one of them, in order."""
+    sql = "select event from pool_log where pool = $1 and pool_seq > $2 order by pool_seq limit $3"
+    return [row["event"] for row in await connection.fetch(sql, pool, pool_seq, most)]
+
+
+async def log_of(connection: Connection | Pool, pool: str, conversations: Sequence[str], until: int) -> list[bytes]:
+    """The events of some conversations up to a pool_seq, in order."""
+    if not conversations:
+        return []
+    rows = await connection.fetch(
+        "select event from pool_log where conversation_id = any($1) and conversation_id <> '' and pool = $2"
+        " and pool_seq <= $3 order by pool_seq",
+        conversations,
+        pool,
+        until,
+    )
+    return [row["event"] for row in rows]
 
 
 async def snapshot(tx: Connection, part: int, state: PoolState) -> None:
@@ -100,7 +122,7 @@ async def put_config(tx: Connection, config: TenantConfig) -> None:
     )
 
 
-async def newest_config(pool: Pool, tenant: str) -> TenantConfig | None:
+async def newest_config(pool: Connection | Pool, tenant: str) -> TenantConfig | None:
     """The configuration in force."""
     found = await pool.fetchval("select config from config where tenant = $1 order by version desc limit 1", tenant)
     return TenantConfig.FromString(found) if found else None
@@ -110,3 +132,15 @@ async def forget(pool: Pool, before: datetime) -> None:
     """Drop inbox entries and answers older than the promised window."""
     await pool.execute("delete from inbox where seen_at < $1", before)
     await pool.execute("delete from command_result where done_at < $1", before)
+
+
+async def snapshot_before(pool: Pool, name: str, pool_seq: int) -> bytes | None:
+    """The pool's snapshot, if it was taken before that event."""
+    sql = "select state from pool_snapshot where pool = $1 and pool_seq < $2"
+    found: bytes | None = await pool.fetchval(sql, name, pool_seq)
+    return found
+
+
+async def last_seq(pool: Pool, name: str) -> int:
+    """The pool_seq of the pool's last event."""
+    return int(await pool.fetchval("select coalesce(max(pool_seq), 0) from pool_log where pool = $1", name))

@@ -1,37 +1,27 @@
-"""Who watches an agent, and what they are told after each COMMIT."""
+"""Who watches what, and what they are told after each COMMIT."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 
-from trunkline.router.v1 import router_service_pb2 as api
 from trunkline_common.errors import Refused, unavailable
 
-from trunkline_router import wire
-from trunkline_router.events import (
-    AgentPresenceChanged,
-    AgentStoppedResponding,
-    ConversationAssigned,
-    ConversationResolved,
-    ConversationTransferred,
-    Event,
-    OfferDeclined,
-    OfferMade,
-    OfferRescinded,
-    OfferTimedOut,
-)
-from trunkline_router.fold import Engine
+from trunkline_router.events import Event
+from trunkline_router.pool import ENDED
+from trunkline_router.standing import NOWHERE, Standing, after, standing
+from trunkline_router.state import Engine
+from trunkline_router.subjects import Change, Step, Subject, is_for_all, told, touched
 
-Change = api.WatchAgentResponse
 BUFFER = 1000  # changes a slow watcher may be behind before the stream is ended
 
 
 class Watcher:
     """One stream: changes in order of pool_seq, then an error that says to watch again."""
 
-    def __init__(self, pool: str, agent_id: str) -> None:
-        self.pool, self.agent_id = pool, agent_id
+    def __init__(self, pool: str, subject: Subject) -> None:
+        self.pool, self.subject = pool, subject
         self._changes: asyncio.Queue[Change | Refused] = asyncio.Queue()
 
     def tell(self, change: Change | Refused) -> None:
@@ -42,66 +32,73 @@ class Watcher:
             self._changes.put_nowait(unavailable("watcher"))
 
     async def next(self) -> Change:
-        """The next change. Raises Refused (UNAVAILABLE) when the stream ends: the owner changed or it was too slow."""
+        """The next change. Raises Refused: the owner changed, it was too slow (UNAVAILABLE), the subject is gone."""
         change = await self._changes.get()
         if isinstance(change, Refused):
             raise change
         return change
 
 
+@dataclass(slots=True)
+class Watched:
+    """A pool somebody watches: where its conversations stand, so that an event shows what it changed."""
+
+    standings: dict[str, Standing]
+    watchers: dict[Subject, set[Watcher]] = field(default_factory=dict)
+
+
+def steps(standings: dict[str, Standing], events: Iterable[Event]) -> Iterator[Step]:
+    """Each event with where its conversation stood before and after; the standings are kept up to date."""
+    for event in events:
+        name = event.conversation_id
+        before = standings.get(name, NOWHERE)
+        stands = after(before, event.payload) if name else NOWHERE
+        if stands != before:
+            standings[name] = stands
+        yield Step(event, before, stands)
+
+
 class Watchers:
     """The watchers of one partition."""
 
     def __init__(self) -> None:
-        self._of: dict[tuple[str, str], set[Watcher]] = {}
+        self._pools: dict[str, Watched] = {}
 
-    def add(self, watcher: Watcher) -> None:
-        """From now on it is told."""
-        self._of.setdefault((watcher.pool, watcher.agent_id), set()).add(watcher)
+    def add(self, watcher: Watcher, engine: Engine) -> None:
+        """From now on it is told; the engine's state is what it knows."""
+        if watcher.pool not in self._pools:
+            live = (c for c in engine.pool.conversations.values() if c.status not in ENDED)
+            self._pools[watcher.pool] = Watched({c.id: standing(c) for c in live})
+        self._pools[watcher.pool].watchers.setdefault(watcher.subject, set()).add(watcher)
 
     def remove(self, watcher: Watcher) -> None:
         """The caller has gone."""
-        self._of.get((watcher.pool, watcher.agent_id), set()).discard(watcher)
+        found = self._pools.get(watcher.pool)
+        if found is None:
+            return
+        found.watchers.get(watcher.subject, set()).discard(watcher)
+        found.watchers = {subject: still for subject, still in found.watchers.items() if still}
+        if not found.watchers:
+            del self._pools[watcher.pool]
 
-    def changes(self, engine: Engine, events: Iterable[Event]) -> list[tuple[Watcher, Change]]:
+    def changes(self, engine: Engine, events: Iterable[Event]) -> list[tuple[Watcher, Change | Refused]]:
         """What to tell whom once these events are durable; made now, while the state is theirs."""
-        told: list[tuple[Watcher, Change]] = []
-        for event in events:
-            for agent_id in concerned(event):
-                watchers = self._of.get((engine.pool.id, agent_id), ())
-                told.extend((watcher, _change(engine, event, agent_id)) for watcher in watchers)
-        return told
+        found = self._pools.get(engine.pool.id)
+        if found is None:
+            return []
+        told_: list[tuple[Watcher, Change | Refused]] = []
+        for step in steps(found.standings, events):
+            wanted = list(found.watchers) if is_for_all(step.event) else dict.fromkeys(touched(engine, step))
+            for subject in wanted:
+                if watchers := found.watchers.get(subject):
+                    change = told(engine, subject, step)
+                    told_.extend((watcher, change) for watcher in watchers)
+        return told_
 
     def end(self) -> None:
         """The partition is no longer ours."""
-        for watchers in self._of.values():
-            for watcher in watchers:
-                watcher.tell(unavailable("owner"))
-        self._of.clear()
-
-
-def concerned(event: Event) -> tuple[str, ...]:
-    """The agents an event concerns."""
-    match event.payload:
-        case (
-            OfferMade(agent_id=agent)
-            | OfferDeclined(agent_id=agent)
-            | OfferTimedOut(agent_id=agent)
-            | OfferRescinded(agent_id=agent)
-            | ConversationAssigned(agent_id=agent)
-            | ConversationTransferred(from_agent_id=agent)
-            | ConversationResolved(agent_id=agent)
-            | AgentPresenceChanged(agent_id=agent)
-            | AgentStoppedResponding(agent_id=agent)
-        ):
-            return (agent,) if agent else ()
-        case _:
-            return ()
-
-
-def _change(engine: Engine, event: Event, agent_id: str) -> Change:
-    pool = engine.pool
-    if event.conversation_id:
-        conversation = wire.to_api_conversation(pool.conversations[event.conversation_id], pool.id)
-        return Change(pool_seq=event.pool_seq, conversation=conversation)
-    return Change(pool_seq=event.pool_seq, agent=wire.to_api_agent(pool.agents[agent_id]))
+        for found in self._pools.values():
+            for watchers in found.watchers.values():
+                for watcher in watchers:
+                    watcher.tell(unavailable("owner"))
+        self._pools.clear()

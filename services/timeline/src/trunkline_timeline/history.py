@@ -23,6 +23,12 @@ STATUS = {
     "offer_rescinded": "queued",
     "conversation_assigned": "assigned",
     "conversation_transferred": "queued",
+    "conversation_released": "queued",
+    "conversation_rejected": "rejected",
+    "conversation_snoozed": "snoozed",
+    "conversation_woken": "assigned",
+    "conversation_merged": "merged",
+    "callback_scheduled": "scheduled",
     "conversation_resolved": "resolved",
     "conversation_reopened": "open",
 }

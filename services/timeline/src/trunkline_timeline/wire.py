@@ -83,7 +83,11 @@ def _by_agent(p: Any) -> dict[str, Any]:
 READ: dict[str, Callable[[Any], dict[str, Any]]] = {
     "conversation_started": _begun,
     "message_received": lambda p: {"content": _content(p.content), "detail": AUTOMATIC if p.automatic else ""},
-    "message_sent": lambda p: {"content": _content(p.content), **_by_agent(p)},
+    "message_sent": lambda p: {
+        "content": _content(p.content),
+        "detail": AUTOMATIC if p.HasField("automatic") else "",
+        **_by_agent(p),
+    },
     "note_added": lambda p: {"content": Content(clean(p.text)), **_by_agent(p)},
     "conversation_queued": lambda p: {"team": clean(p.team)},
     "offer_made": _by_agent,
@@ -97,6 +101,14 @@ READ: dict[str, Callable[[Any], dict[str, Any]]] = {
         "team": clean(p.to_team),
         "detail": clean(p.reason),
     },
+    "conversation_released": lambda p: {"detail": clean(p.reason), **_by_agent(p)},
+    "conversation_rejected": lambda p: {"team": clean(p.team), "detail": clean(p.reason)},
+    "conversation_snoozed": _by_agent,
+    "conversation_woken": _by_agent,
+    "conversation_merged": lambda p: {"detail": clean(p.into)},
+    "conversation_absorbed": lambda p: {"detail": clean(p.conversation_id)},
+    "conversation_split": lambda p: {"detail": clean(p.conversation_id)},
+    "callback_scheduled": lambda p: {"team": clean(p.team)},
     "conversation_resolved": lambda p: {"team": clean(p.team), **_by_agent(p)},
     "delivery_updated": lambda p: {"detail": _status(p.status)},
 }

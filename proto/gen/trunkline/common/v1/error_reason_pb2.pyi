@@ -61,6 +61,26 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """No such queue in this tenant. Metadata: queue."""
     ERROR_REASON_INTERNAL: _ErrorReason.ValueType  # 19
     """A defect of the service; the trace holds the details."""
+    ERROR_REASON_TRANSFER_LIMIT: _ErrorReason.ValueType  # 20
+    """The conversation was transferred as often as is allowed. Metadata: conversation_id, limit, team, assigned_agent."""
+    ERROR_REASON_AGENT_NOT_IN_TEAM: _ErrorReason.ValueType  # 21
+    """The agent is not of the team. Metadata: agent_id, team."""
+    ERROR_REASON_CANNOT_MERGE: _ErrorReason.ValueType  # 22
+    """The two conversations cannot become one. Metadata: conversation_id, into."""
+    ERROR_REASON_AGENT_OF_DOCUMENT: _ErrorReason.ValueType  # 23
+    """The agent stands in the configuration document: change it there. Metadata: agent_id."""
+    ERROR_REASON_CONVERSATION_EXISTS: _ErrorReason.ValueType  # 24
+    """A conversation with that contact exists: write into it. Metadata: conversation_id."""
+    ERROR_REASON_ETAG_MISMATCH: _ErrorReason.ValueType  # 25
+    """The conversation has changed. Metadata: conversation_id, expected_seq, seq, status, assigned_agent."""
+    ERROR_REASON_AGENT_OF_ANOTHER_POOL: _ErrorReason.ValueType  # 26
+    """The agent is of another pool; delete it there first. Metadata: agent_id, pool."""
+    ERROR_REASON_WATCH_EXPIRED: _ErrorReason.ValueType  # 27
+    """Too much happened since the token of a watch: watch again without it. Metadata: pool_seq."""
+    ERROR_REASON_EVENT_NOT_FOUND: _ErrorReason.ValueType  # 28
+    """The conversation's log has no event of that seq. Metadata: conversation_id, seq."""
+    ERROR_REASON_SIMULATION_NOT_FOUND: _ErrorReason.ValueType  # 29
+    """No such simulation in this tenant, or it is forgotten. Metadata: simulation_id."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """The reason in google.rpc.ErrorInfo (domain "trunkline") of every error a Trunkline service returns,
@@ -106,4 +126,24 @@ ERROR_REASON_QUEUE_NOT_FOUND: ErrorReason.ValueType  # 18
 """No such queue in this tenant. Metadata: queue."""
 ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 19
 """A defect of the service; the trace holds the details."""
+ERROR_REASON_TRANSFER_LIMIT: ErrorReason.ValueType  # 20
+"""The conversation was transferred as often as is allowed. Metadata: conversation_id, limit, team, assigned_agent."""
+ERROR_REASON_AGENT_NOT_IN_TEAM: ErrorReason.ValueType  # 21
+"""The agent is not of the team. Metadata: agent_id, team."""
+ERROR_REASON_CANNOT_MERGE: ErrorReason.ValueType  # 22
+"""The two conversations cannot become one. Metadata: conversation_id, into."""
+ERROR_REASON_AGENT_OF_DOCUMENT: ErrorReason.ValueType  # 23
+"""The agent stands in the configuration document: change it there. Metadata: agent_id."""
+ERROR_REASON_CONVERSATION_EXISTS: ErrorReason.ValueType  # 24
+"""A conversation with that contact exists: write into it. Metadata: conversation_id."""
+ERROR_REASON_ETAG_MISMATCH: ErrorReason.ValueType  # 25
+"""The conversation has changed. Metadata: conversation_id, expected_seq, seq, status, assigned_agent."""
+ERROR_REASON_AGENT_OF_ANOTHER_POOL: ErrorReason.ValueType  # 26
+"""The agent is of another pool; delete it there first. Metadata: agent_id, pool."""
+ERROR_REASON_WATCH_EXPIRED: ErrorReason.ValueType  # 27
+"""Too much happened since the token of a watch: watch again without it. Metadata: pool_seq."""
+ERROR_REASON_EVENT_NOT_FOUND: ErrorReason.ValueType  # 28
+"""The conversation's log has no event of that seq. Metadata: conversation_id, seq."""
+ERROR_REASON_SIMULATION_NOT_FOUND: ErrorReason.ValueType  # 29
+"""No such simulation in this tenant, or it is forgotten. Metadata: simulation_id."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -23,35 +23,66 @@ _sym_db = _symbol_database.Default()
 
 
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from trunkline.common.v1 import routing_pb2 as trunkline_dot_common_dot_v1_dot_routing__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n trunkline/config/v1/config.proto\x12\x13trunkline.config.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x93\x03\n\x0cTenantConfig\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12.\n\napplied_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\napplied_by\x18\x04 \x01(\t\x12(\n\x05pools\x18\x05 \x03(\x0b\x32\x19.trunkline.config.v1.Pool\x12(\n\x05teams\x18\x06 \x03(\x0b\x32\x19.trunkline.config.v1.Team\x12*\n\x06\x61gents\x18\x07 \x03(\x0b\x32\x1a.trunkline.config.v1.Agent\x12\x35\n\x08\x61\x63\x63ounts\x18\x08 \x03(\x0b\x32#.trunkline.config.v1.ChannelAccount\x12\x34\n\x0csla_policies\x18\t \x03(\x0b\x32\x1e.trunkline.config.v1.SlaPolicy\x12\x31\n\x07sources\x18\n \x03(\x0b\x32 .trunkline.config.v1.EventSource\"\x12\n\x04Pool\x12\n\n\x02id\x18\x01 \x01(\t\"9\n\x04Team\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04pool\x18\x02 \x01(\t\x12\x17\n\x0foffer_timeout_s\x18\x03 \x01(\x05\"B\n\x05\x41gent\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\r\n\x05teams\x18\x03 \x03(\t\x12\x10\n\x08\x63\x61pacity\x18\x04 \x01(\x05\"\xa1\x02\n\x0e\x43hannelAccount\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07\x63hannel\x18\x02 \x01(\t\x12\x0c\n\x04team\x18\x03 \x01(\t\x12\x41\n\x07secrets\x18\x04 \x03(\x0b\x32\x30.trunkline.config.v1.ChannelAccount.SecretsEntry\x12\x41\n\x07options\x18\x05 \x03(\x0b\x32\x30.trunkline.config.v1.ChannelAccount.OptionsEntry\x1a.\n\x0cSecretsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a.\n\x0cOptionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"r\n\tSlaPolicy\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04team\x18\x02 \x01(\t\x12\x18\n\x10\x66irst_response_s\x18\x03 \x01(\x05\x12\x17\n\x0fnext_response_s\x18\x04 \x01(\x05\x12\x18\n\x10warnings_percent\x18\x05 \x03(\x05\"/\n\x0b\x45ventSource\x12\x0e\n\x06source\x18\x01 \x01(\t\x12\x10\n\x08\x61\x63\x63ounts\x18\x02 \x03(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n trunkline/config/v1/config.proto\x12\x13trunkline.config.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!trunkline/common/v1/routing.proto\"\xb9\x06\n\x0cTenantConfig\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12.\n\napplied_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\napplied_by\x18\x04 \x01(\t\x12(\n\x05pools\x18\x05 \x03(\x0b\x32\x19.trunkline.config.v1.Pool\x12(\n\x05teams\x18\x06 \x03(\x0b\x32\x19.trunkline.config.v1.Team\x12*\n\x06\x61gents\x18\x07 \x03(\x0b\x32\x1a.trunkline.config.v1.Agent\x12\x35\n\x08\x61\x63\x63ounts\x18\x08 \x03(\x0b\x32#.trunkline.config.v1.ChannelAccount\x12\x34\n\x0csla_policies\x18\t \x03(\x0b\x32\x1e.trunkline.config.v1.SlaPolicy\x12\x31\n\x07sources\x18\n \x03(\x0b\x32 .trunkline.config.v1.EventSource\x12\x45\n\npriorities\x18\x0b \x03(\x0b\x32\x31.trunkline.config.v1.TenantConfig.PrioritiesEntry\x12*\n\x06skills\x18\x0c \x03(\x0b\x32\x1a.trunkline.config.v1.Skill\x12:\n\x0f\x63hannel_classes\x18\r \x03(\x0b\x32!.trunkline.config.v1.ChannelClass\x12-\n\x08policies\x18\x0e \x03(\x0b\x32\x1b.trunkline.config.v1.Policy\x12\x38\n\tcalendars\x18\x0f \x03(\x0b\x32%.trunkline.config.v1.BusinessCalendar\x12+\n\x06limits\x18\x10 \x01(\x0b\x32\x1b.trunkline.config.v1.Limits\x12,\n\x05texts\x18\x11 \x03(\x0b\x32\x1d.trunkline.config.v1.AutoText\x1a\x31\n\x0fPrioritiesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x05:\x02\x38\x01\"\x12\n\x04Pool\x12\n\n\x02id\x18\x01 \x01(\t\"\xdb\x04\n\x04Team\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04pool\x18\x02 \x01(\t\x12\x17\n\x0foffer_timeout_s\x18\x03 \x01(\x05\x12/\n\x08strategy\x18\x04 \x01(\x0e\x32\x1d.trunkline.common.v1.Strategy\x12.\n\x05order\x18\x05 \x01(\x0e\x32\x1f.trunkline.common.v1.QueueOrder\x12\x17\n\nmax_missed\x18\x06 \x01(\x05H\x00\x88\x01\x01\x12\x1c\n\x0freoffer_after_s\x18\x07 \x01(\x05H\x01\x88\x01\x01\x12\x13\n\x0b\x61ssign_bots\x18\x08 \x01(\x08\x12\"\n\x15\x61\x63\x63\x65pt_without_agents\x18\t \x01(\x08H\x02\x88\x01\x01\x12\x19\n\x11\x61way_is_available\x18\n \x01(\x08\x12\x18\n\x0b\x61uto_assign\x18\x0b \x01(\x08H\x03\x88\x01\x01\x12\x19\n\x11never_auto_assign\x18\x0c \x01(\t\x12\x10\n\x08rate_max\x18\r \x01(\x05\x12\x1a\n\rrate_window_s\x18\x0e \x01(\x05H\x04\x88\x01\x01\x12\x1b\n\x0ereply_target_s\x18\x0f \x01(\x05H\x05\x88\x01\x01\x12\x1c\n\x0freopen_sticky_s\x18\x10 \x01(\x05H\x06\x88\x01\x01\x12\x10\n\x08\x63\x61lendar\x18\x11 \x01(\tB\r\n\x0b_max_missedB\x12\n\x10_reoffer_after_sB\x18\n\x16_accept_without_agentsB\x0e\n\x0c_auto_assignB\x10\n\x0e_rate_window_sB\x11\n\x0f_reply_target_sB\x12\n\x10_reopen_sticky_s\"\x97\x02\n\x05\x41gent\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\r\n\x05teams\x18\x03 \x03(\t\x12\x10\n\x08\x63\x61pacity\x18\x04 \x01(\x05\x12\x36\n\x06skills\x18\x05 \x03(\x0b\x32&.trunkline.config.v1.Agent.SkillsEntry\x12\x32\n\x04\x63\x61ps\x18\x06 \x03(\x0b\x32$.trunkline.config.v1.Agent.CapsEntry\x12\x0b\n\x03\x62ot\x18\x07 \x01(\x08\x1a-\n\x0bSkillsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x05:\x02\x38\x01\x1a+\n\tCapsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x05:\x02\x38\x01\"!\n\x05Skill\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04hard\x18\x02 \x01(\x08\"\xe2\x01\n\x0c\x43hannelClass\x12\n\n\x02id\x18\x01 \x01(\t\x12\x10\n\x08\x63hannels\x18\x02 \x03(\t\x12\x13\n\x06weight\x18\x03 \x01(\x05H\x00\x88\x01\x01\x12\x15\n\rinterruptible\x18\x04 \x01(\x08\x12,\n\x04mode\x18\x05 \x01(\x0e\x32\x1e.trunkline.common.v1.OfferMode\x12\x16\n\tbroadcast\x18\x06 \x01(\x05H\x01\x88\x01\x01\x12\x0e\n\x06wrap_s\x18\x07 \x01(\x05\x12\x19\n\x11requeue_when_lost\x18\x08 \x01(\x08\x42\t\n\x07_weightB\x0c\n\n_broadcast\"\x97\x01\n\x06Policy\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04when\x18\x02 \x01(\t\x12(\n\x05steps\x18\x03 \x03(\x0b\x32\x19.trunkline.config.v1.Step\x12\x11\n\x04tier\x18\x04 \x01(\x05H\x00\x88\x01\x01\x12\x15\n\roverflow_team\x18\x05 \x01(\t\x12\x16\n\x0eoverflow_agent\x18\x06 \x01(\tB\x07\n\x05_tier\"\xb0\x02\n\x04Step\x12\x0c\n\x04team\x18\x01 \x01(\t\x12\x35\n\x06skills\x18\x02 \x03(\x0b\x32%.trunkline.config.v1.Step.SkillsEntry\x12\x0c\n\x04\x64rop\x18\x03 \x03(\t\x12\x11\n\tpreferred\x18\x04 \x03(\t\x12\x15\n\rsticky_wait_s\x18\x05 \x01(\x05\x12\x34\n\x08strategy\x18\x06 \x01(\x0e\x32\x1d.trunkline.common.v1.StrategyH\x00\x88\x01\x01\x12\x18\n\x10priority_boost_s\x18\x07 \x01(\x05\x12\x0e\n\x06wait_s\x18\x08 \x01(\x05\x12\x0f\n\x07skip_if\x18\t \x01(\t\x1a-\n\x0bSkillsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x05:\x02\x38\x01\x42\x0b\n\t_strategy\"0\n\x10\x42usinessCalendar\x12\n\n\x02id\x18\x01 \x01(\t\x12\x10\n\x08\x64ocument\x18\x02 \x01(\t\"h\n\x08\x41utoText\x12+\n\x04kind\x18\x01 \x01(\x0e\x32\x1d.trunkline.common.v1.TextKind\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\x0f\n\x07\x63hannel\x18\x03 \x01(\t\x12\x10\n\x08language\x18\x04 \x01(\t\"\x98\x01\n\x06Limits\x12\x15\n\rmax_transfers\x18\x01 \x01(\x05\x12\x17\n\x0f\x65scalation_team\x18\x02 \x01(\t\x12\x1a\n\ragent_grace_s\x18\x03 \x01(\x05H\x00\x88\x01\x01\x12\x17\n\x0f\x64\x65\x66lect_after_s\x18\x04 \x01(\x05\x12\x17\n\x0freopen_within_s\x18\x05 \x01(\x05\x42\x10\n\x0e_agent_grace_s\"\xa1\x02\n\x0e\x43hannelAccount\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07\x63hannel\x18\x02 \x01(\t\x12\x0c\n\x04team\x18\x03 \x01(\t\x12\x41\n\x07secrets\x18\x04 \x03(\x0b\x32\x30.trunkline.config.v1.ChannelAccount.SecretsEntry\x12\x41\n\x07options\x18\x05 \x03(\x0b\x32\x30.trunkline.config.v1.ChannelAccount.OptionsEntry\x1a.\n\x0cSecretsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a.\n\x0cOptionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"r\n\tSlaPolicy\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04team\x18\x02 \x01(\t\x12\x18\n\x10\x66irst_response_s\x18\x03 \x01(\x05\x12\x17\n\x0fnext_response_s\x18\x04 \x01(\x05\x12\x18\n\x10warnings_percent\x18\x05 \x03(\x05\"/\n\x0b\x45ventSource\x12\x0e\n\x06source\x18\x01 \x01(\t\x12\x10\n\x08\x61\x63\x63ounts\x18\x02 \x03(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'trunkline.config.v1.config_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_TENANTCONFIG_PRIORITIESENTRY']._loaded_options = None
+  _globals['_TENANTCONFIG_PRIORITIESENTRY']._serialized_options = b'8\001'
+  _globals['_AGENT_SKILLSENTRY']._loaded_options = None
+  _globals['_AGENT_SKILLSENTRY']._serialized_options = b'8\001'
+  _globals['_AGENT_CAPSENTRY']._loaded_options = None
+  _globals['_AGENT_CAPSENTRY']._serialized_options = b'8\001'
+  _globals['_STEP_SKILLSENTRY']._loaded_options = None
+  _globals['_STEP_SKILLSENTRY']._serialized_options = b'8\001'
   _globals['_CHANNELACCOUNT_SECRETSENTRY']._loaded_options = None
   _globals['_CHANNELACCOUNT_SECRETSENTRY']._serialized_options = b'8\001'
   _globals['_CHANNELACCOUNT_OPTIONSENTRY']._loaded_options = None
   _globals['_CHANNELACCOUNT_OPTIONSENTRY']._serialized_options = b'8\001'
-  _globals['_TENANTCONFIG']._serialized_start=91
-  _globals['_TENANTCONFIG']._serialized_end=494
-  _globals['_POOL']._serialized_start=496
-  _globals['_POOL']._serialized_end=514
-  _globals['_TEAM']._serialized_start=516
-  _globals['_TEAM']._serialized_end=573
-  _globals['_AGENT']._serialized_start=575
-  _globals['_AGENT']._serialized_end=641
-  _globals['_CHANNELACCOUNT']._serialized_start=644
-  _globals['_CHANNELACCOUNT']._serialized_end=933
-  _globals['_CHANNELACCOUNT_SECRETSENTRY']._serialized_start=839
-  _globals['_CHANNELACCOUNT_SECRETSENTRY']._serialized_end=885
-  _globals['_CHANNELACCOUNT_OPTIONSENTRY']._serialized_start=887
-  _globals['_CHANNELACCOUNT_OPTIONSENTRY']._serialized_end=933
-  _globals['_SLAPOLICY']._serialized_start=935
-  _globals['_SLAPOLICY']._serialized_end=1049
-  _globals['_EVENTSOURCE']._serialized_start=1051
-  _globals['_EVENTSOURCE']._serialized_end=1098
+  _globals['_TENANTCONFIG']._serialized_start=126
+  _globals['_TENANTCONFIG']._serialized_end=951
+  _globals['_TENANTCONFIG_PRIORITIESENTRY']._serialized_start=902
+  _globals['_TENANTCONFIG_PRIORITIESENTRY']._serialized_end=951
+  _globals['_POOL']._serialized_start=953
+  _globals['_POOL']._serialized_end=971
+  _globals['_TEAM']._serialized_start=974
+  _globals['_TEAM']._serialized_end=1577
+  _globals['_AGENT']._serialized_start=1580
+  _globals['_AGENT']._serialized_end=1859
+  _globals['_AGENT_SKILLSENTRY']._serialized_start=1769
+  _globals['_AGENT_SKILLSENTRY']._serialized_end=1814
+  _globals['_AGENT_CAPSENTRY']._serialized_start=1816
+  _globals['_AGENT_CAPSENTRY']._serialized_end=1859
+  _globals['_SKILL']._serialized_start=1861
+  _globals['_SKILL']._serialized_end=1894
+  _globals['_CHANNELCLASS']._serialized_start=1897
+  _globals['_CHANNELCLASS']._serialized_end=2123
+  _globals['_POLICY']._serialized_start=2126
+  _globals['_POLICY']._serialized_end=2277
+  _globals['_STEP']._serialized_start=2280
+  _globals['_STEP']._serialized_end=2584
+  _globals['_STEP_SKILLSENTRY']._serialized_start=1769
+  _globals['_STEP_SKILLSENTRY']._serialized_end=1814
+  _globals['_BUSINESSCALENDAR']._serialized_start=2586
+  _globals['_BUSINESSCALENDAR']._serialized_end=2634
+  _globals['_AUTOTEXT']._serialized_start=2636
+  _globals['_AUTOTEXT']._serialized_end=2740
+  _globals['_LIMITS']._serialized_start=2743
+  _globals['_LIMITS']._serialized_end=2895
+  _globals['_CHANNELACCOUNT']._serialized_start=2898
+  _globals['_CHANNELACCOUNT']._serialized_end=3187
+  _globals['_CHANNELACCOUNT_SECRETSENTRY']._serialized_start=3093
+  _globals['_CHANNELACCOUNT_SECRETSENTRY']._serialized_end=3139
+  _globals['_CHANNELACCOUNT_OPTIONSENTRY']._serialized_start=3141
+  _globals['_CHANNELACCOUNT_OPTIONSENTRY']._serialized_end=3187
+  _globals['_SLAPOLICY']._serialized_start=3189
+  _globals['_SLAPOLICY']._serialized_end=3303
+  _globals['_EVENTSOURCE']._serialized_start=3305
+  _globals['_EVENTSOURCE']._serialized_end=3352
 # @@protoc_insertion_point(module_scope)

@@ -8,6 +8,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from trunkline.common.v1 import routing_pb2 as _routing_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -21,9 +22,31 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class TenantConfig(_message.Message):
-    """Topic trunkline.config.v1 (compacted), key = "<tenant>/<version>": every version is kept, the highest is in force."""
+    """Topic trunkline.config.v1 (compacted), key = "<tenant>/<version>": every version is kept, the highest is in force.
+    What is absent has the value that its comment names.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class PrioritiesEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.int
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
 
     TENANT_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
@@ -35,6 +58,13 @@ class TenantConfig(_message.Message):
     ACCOUNTS_FIELD_NUMBER: _builtins.int
     SLA_POLICIES_FIELD_NUMBER: _builtins.int
     SOURCES_FIELD_NUMBER: _builtins.int
+    PRIORITIES_FIELD_NUMBER: _builtins.int
+    SKILLS_FIELD_NUMBER: _builtins.int
+    CHANNEL_CLASSES_FIELD_NUMBER: _builtins.int
+    POLICIES_FIELD_NUMBER: _builtins.int
+    CALENDARS_FIELD_NUMBER: _builtins.int
+    LIMITS_FIELD_NUMBER: _builtins.int
+    TEXTS_FIELD_NUMBER: _builtins.int
     tenant: _builtins.str
     version: _builtins.int
     """1, 2, 3 ... within the tenant."""
@@ -55,6 +85,26 @@ class TenantConfig(_message.Message):
     def sources(self) -> _containers.RepeatedCompositeFieldContainer[Global___EventSource]:
         """ce_source values that may produce to the ingress topic."""
 
+    @_builtins.property
+    def priorities(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
+        """Seconds by which a priority is served earlier. Empty: high 1800, low 0, normal 300, urgent 7200."""
+
+    @_builtins.property
+    def skills(self) -> _containers.RepeatedCompositeFieldContainer[Global___Skill]:
+        """Every skill that may be named. None: any may."""
+
+    @_builtins.property
+    def channel_classes(self) -> _containers.RepeatedCompositeFieldContainer[Global___ChannelClass]: ...
+    @_builtins.property
+    def policies(self) -> _containers.RepeatedCompositeFieldContainer[Global___Policy]:
+        """In order; within a pool the first whose condition holds applies. None: a conversation waits for its account's team."""
+
+    @_builtins.property
+    def calendars(self) -> _containers.RepeatedCompositeFieldContainer[Global___BusinessCalendar]: ...
+    @_builtins.property
+    def limits(self) -> Global___Limits: ...
+    @_builtins.property
+    def texts(self) -> _containers.RepeatedCompositeFieldContainer[Global___AutoText]: ...
     def __init__(
         self,
         *,
@@ -68,10 +118,17 @@ class TenantConfig(_message.Message):
         accounts: _abc.Iterable[Global___ChannelAccount] | None = ...,
         sla_policies: _abc.Iterable[Global___SlaPolicy] | None = ...,
         sources: _abc.Iterable[Global___EventSource] | None = ...,
+        priorities: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
+        skills: _abc.Iterable[Global___Skill] | None = ...,
+        channel_classes: _abc.Iterable[Global___ChannelClass] | None = ...,
+        policies: _abc.Iterable[Global___Policy] | None = ...,
+        calendars: _abc.Iterable[Global___BusinessCalendar] | None = ...,
+        limits: Global___Limits | None = ...,
+        texts: _abc.Iterable[Global___AutoText] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["applied_at", b"applied_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["applied_at", b"applied_at", "limits", b"limits"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accounts", b"accounts", "agents", b"agents", "applied_at", b"applied_at", "applied_by", b"applied_by", "pools", b"pools", "sla_policies", b"sla_policies", "sources", b"sources", "teams", b"teams", "tenant", b"tenant", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accounts", b"accounts", "agents", b"agents", "applied_at", b"applied_at", "applied_by", b"applied_by", "calendars", b"calendars", "channel_classes", b"channel_classes", "limits", b"limits", "policies", b"policies", "pools", b"pools", "priorities", b"priorities", "skills", b"skills", "sla_policies", b"sla_policies", "sources", b"sources", "teams", b"teams", "tenant", b"tenant", "texts", b"texts", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -105,21 +162,104 @@ class Team(_message.Message):
     ID_FIELD_NUMBER: _builtins.int
     POOL_FIELD_NUMBER: _builtins.int
     OFFER_TIMEOUT_S_FIELD_NUMBER: _builtins.int
+    STRATEGY_FIELD_NUMBER: _builtins.int
+    ORDER_FIELD_NUMBER: _builtins.int
+    MAX_MISSED_FIELD_NUMBER: _builtins.int
+    REOFFER_AFTER_S_FIELD_NUMBER: _builtins.int
+    ASSIGN_BOTS_FIELD_NUMBER: _builtins.int
+    ACCEPT_WITHOUT_AGENTS_FIELD_NUMBER: _builtins.int
+    AWAY_IS_AVAILABLE_FIELD_NUMBER: _builtins.int
+    AUTO_ASSIGN_FIELD_NUMBER: _builtins.int
+    NEVER_AUTO_ASSIGN_FIELD_NUMBER: _builtins.int
+    RATE_MAX_FIELD_NUMBER: _builtins.int
+    RATE_WINDOW_S_FIELD_NUMBER: _builtins.int
+    REPLY_TARGET_S_FIELD_NUMBER: _builtins.int
+    REOPEN_STICKY_S_FIELD_NUMBER: _builtins.int
+    CALENDAR_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     pool: _builtins.str
     offer_timeout_s: _builtins.int
+    strategy: _routing_pb2.Strategy.ValueType
+    """Longest idle."""
+    order: _routing_pb2.QueueOrder.ValueType
+    """Boost."""
+    max_missed: _builtins.int
+    """Offers missed in a row before an agent counts as not responding: 3."""
+    reoffer_after_s: _builtins.int
+    """How long until agents who declined or missed a conversation are asked again where nobody else is left: 60."""
+    assign_bots: _builtins.bool
+    """Whether bots may be given its work."""
+    accept_without_agents: _builtins.bool
+    """Whether conversations wait while nobody is there: yes."""
+    away_is_available: _builtins.bool
+    """Whether agents who are away are given work."""
+    auto_assign: _builtins.bool
+    """Whether work is given out without being asked for: yes."""
+    never_auto_assign: _builtins.str
+    """A condition in CEL; what it holds for is only taken by hand. Empty: nothing."""
+    rate_max: _builtins.int
+    """Assignments an agent gets at most within the window; 0: no limit."""
+    rate_window_s: _builtins.int
+    """3600."""
+    reply_target_s: _builtins.int
+    """How long after the customer wrote an answer is due: 3600."""
+    reopen_sticky_s: _builtins.int
+    """How long after it was resolved a conversation goes back to its last agent first: 86400."""
+    calendar: _builtins.str
+    """A business calendar; empty: always open."""
     def __init__(
         self,
         *,
         id: _builtins.str = ...,
         pool: _builtins.str = ...,
         offer_timeout_s: _builtins.int = ...,
+        strategy: _routing_pb2.Strategy.ValueType = ...,
+        order: _routing_pb2.QueueOrder.ValueType = ...,
+        max_missed: _builtins.int | None = ...,
+        reoffer_after_s: _builtins.int | None = ...,
+        assign_bots: _builtins.bool = ...,
+        accept_without_agents: _builtins.bool | None = ...,
+        away_is_available: _builtins.bool = ...,
+        auto_assign: _builtins.bool | None = ...,
+        never_auto_assign: _builtins.str = ...,
+        rate_max: _builtins.int = ...,
+        rate_window_s: _builtins.int | None = ...,
+        reply_target_s: _builtins.int | None = ...,
+        reopen_sticky_s: _builtins.int | None = ...,
+        calendar: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_accept_without_agents", b"_accept_without_agents", "_auto_assign", b"_auto_assign", "_max_missed", b"_max_missed", "_rate_window_s", b"_rate_window_s", "_reoffer_after_s", b"_reoffer_after_s", "_reopen_sticky_s", b"_reopen_sticky_s", "_reply_target_s", b"_reply_target_s", "accept_without_agents", b"accept_without_agents", "auto_assign", b"auto_assign", "max_missed", b"max_missed", "rate_window_s", b"rate_window_s", "reoffer_after_s", b"reoffer_after_s", "reopen_sticky_s", b"reopen_sticky_s", "reply_target_s", b"reply_target_s"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "offer_timeout_s", b"offer_timeout_s", "pool", b"pool"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_accept_without_agents", b"_accept_without_agents", "_auto_assign", b"_auto_assign", "_max_missed", b"_max_missed", "_rate_window_s", b"_rate_window_s", "_reoffer_after_s", b"_reoffer_after_s", "_reopen_sticky_s", b"_reopen_sticky_s", "_reply_target_s", b"_reply_target_s", "accept_without_agents", b"accept_without_agents", "assign_bots", b"assign_bots", "auto_assign", b"auto_assign", "away_is_available", b"away_is_available", "calendar", b"calendar", "id", b"id", "max_missed", b"max_missed", "never_auto_assign", b"never_auto_assign", "offer_timeout_s", b"offer_timeout_s", "order", b"order", "pool", b"pool", "rate_max", b"rate_max", "rate_window_s", b"rate_window_s", "reoffer_after_s", b"reoffer_after_s", "reopen_sticky_s", b"reopen_sticky_s", "reply_target_s", b"reply_target_s", "strategy", b"strategy"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__accept_without_agents: _TypeAlias = _typing.Literal["accept_without_agents"]  # noqa: Y015
+    _WhichOneofArgType__accept_without_agents: _TypeAlias = _typing.Literal["_accept_without_agents", b"_accept_without_agents"]  # noqa: Y015
+    _WhichOneofReturnType__auto_assign: _TypeAlias = _typing.Literal["auto_assign"]  # noqa: Y015
+    _WhichOneofArgType__auto_assign: _TypeAlias = _typing.Literal["_auto_assign", b"_auto_assign"]  # noqa: Y015
+    _WhichOneofReturnType__max_missed: _TypeAlias = _typing.Literal["max_missed"]  # noqa: Y015
+    _WhichOneofArgType__max_missed: _TypeAlias = _typing.Literal["_max_missed", b"_max_missed"]  # noqa: Y015
+    _WhichOneofReturnType__rate_window_s: _TypeAlias = _typing.Literal["rate_window_s"]  # noqa: Y015
+    _WhichOneofArgType__rate_window_s: _TypeAlias = _typing.Literal["_rate_window_s", b"_rate_window_s"]  # noqa: Y015
+    _WhichOneofReturnType__reoffer_after_s: _TypeAlias = _typing.Literal["reoffer_after_s"]  # noqa: Y015
+    _WhichOneofArgType__reoffer_after_s: _TypeAlias = _typing.Literal["_reoffer_after_s", b"_reoffer_after_s"]  # noqa: Y015
+    _WhichOneofReturnType__reopen_sticky_s: _TypeAlias = _typing.Literal["reopen_sticky_s"]  # noqa: Y015
+    _WhichOneofArgType__reopen_sticky_s: _TypeAlias = _typing.Literal["_reopen_sticky_s", b"_reopen_sticky_s"]  # noqa: Y015
+    _WhichOneofReturnType__reply_target_s: _TypeAlias = _typing.Literal["reply_target_s"]  # noqa: Y015
+    _WhichOneofArgType__reply_target_s: _TypeAlias = _typing.Literal["_reply_target_s", b"_reply_target_s"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__accept_without_agents) -> _WhichOneofReturnType__accept_without_agents | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__auto_assign) -> _WhichOneofReturnType__auto_assign | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__max_missed) -> _WhichOneofReturnType__max_missed | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__rate_window_s) -> _WhichOneofReturnType__rate_window_s | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__reoffer_after_s) -> _WhichOneofReturnType__reoffer_after_s | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__reopen_sticky_s) -> _WhichOneofReturnType__reopen_sticky_s | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__reply_target_s) -> _WhichOneofReturnType__reply_target_s | None: ...
 
 Global___Team: _TypeAlias = Team  # noqa: Y015
 
@@ -127,16 +267,68 @@ Global___Team: _TypeAlias = Team  # noqa: Y015
 class Agent(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class SkillsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.int
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class CapsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.int
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     ID_FIELD_NUMBER: _builtins.int
     NAME_FIELD_NUMBER: _builtins.int
     TEAMS_FIELD_NUMBER: _builtins.int
     CAPACITY_FIELD_NUMBER: _builtins.int
+    SKILLS_FIELD_NUMBER: _builtins.int
+    CAPS_FIELD_NUMBER: _builtins.int
+    BOT_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     name: _builtins.str
     capacity: _builtins.int
-    """Conversations at once."""
+    """Units at once; a conversation is as many as its channel class says, otherwise 1."""
+    bot: _builtins.bool
     @_builtins.property
     def teams(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def skills(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
+        """Levels 1 to 5."""
+
+    @_builtins.property
+    def caps(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
+        """Units at most of a channel class."""
+
     def __init__(
         self,
         *,
@@ -144,14 +336,310 @@ class Agent(_message.Message):
         name: _builtins.str = ...,
         teams: _abc.Iterable[_builtins.str] | None = ...,
         capacity: _builtins.int = ...,
+        skills: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
+        caps: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
+        bot: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["capacity", b"capacity", "id", b"id", "name", b"name", "teams", b"teams"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bot", b"bot", "capacity", b"capacity", "caps", b"caps", "id", b"id", "name", b"name", "skills", b"skills", "teams", b"teams"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Agent: _TypeAlias = Agent  # noqa: Y015
+
+@_typing.final
+class Skill(_message.Message):
+    """Something an agent can."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    HARD_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    hard: _builtins.bool
+    """Never given up while a conversation waits."""
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        hard: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["hard", b"hard", "id", b"id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Skill: _TypeAlias = Skill  # noqa: Y015
+
+@_typing.final
+class ChannelClass(_message.Message):
+    """Channels that weigh the same. A channel that no class names weighs 1, is primary and offered."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    CHANNELS_FIELD_NUMBER: _builtins.int
+    WEIGHT_FIELD_NUMBER: _builtins.int
+    INTERRUPTIBLE_FIELD_NUMBER: _builtins.int
+    MODE_FIELD_NUMBER: _builtins.int
+    BROADCAST_FIELD_NUMBER: _builtins.int
+    WRAP_S_FIELD_NUMBER: _builtins.int
+    REQUEUE_WHEN_LOST_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    weight: _builtins.int
+    """Units of one conversation: 1."""
+    interruptible: _builtins.bool
+    """Does not take room from work that is not."""
+    mode: _routing_pb2.OfferMode.ValueType
+    """Offer."""
+    broadcast: _builtins.int
+    """How many agents are asked at once: 1. The first to accept has it."""
+    wrap_s: _builtins.int
+    """How long the units stay with the agent after the end."""
+    requeue_when_lost: _builtins.bool
+    """Work of an agent who is lost goes back to the queue; otherwise it stays theirs."""
+    @_builtins.property
+    def channels(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        channels: _abc.Iterable[_builtins.str] | None = ...,
+        weight: _builtins.int | None = ...,
+        interruptible: _builtins.bool = ...,
+        mode: _routing_pb2.OfferMode.ValueType = ...,
+        broadcast: _builtins.int | None = ...,
+        wrap_s: _builtins.int = ...,
+        requeue_when_lost: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_broadcast", b"_broadcast", "_weight", b"_weight", "broadcast", b"broadcast", "weight", b"weight"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_broadcast", b"_broadcast", "_weight", b"_weight", "broadcast", b"broadcast", "channels", b"channels", "id", b"id", "interruptible", b"interruptible", "mode", b"mode", "requeue_when_lost", b"requeue_when_lost", "weight", b"weight", "wrap_s", b"wrap_s"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__broadcast: _TypeAlias = _typing.Literal["broadcast"]  # noqa: Y015
+    _WhichOneofArgType__broadcast: _TypeAlias = _typing.Literal["_broadcast", b"_broadcast"]  # noqa: Y015
+    _WhichOneofReturnType__weight: _TypeAlias = _typing.Literal["weight"]  # noqa: Y015
+    _WhichOneofArgType__weight: _TypeAlias = _typing.Literal["_weight", b"_weight"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__broadcast) -> _WhichOneofReturnType__broadcast | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__weight) -> _WhichOneofReturnType__weight | None: ...
+
+Global___ChannelClass: _TypeAlias = ChannelClass  # noqa: Y015
+
+@_typing.final
+class Policy(_message.Message):
+    """Where the conversations go that a condition holds for. All steps are in one pool."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    WHEN_FIELD_NUMBER: _builtins.int
+    STEPS_FIELD_NUMBER: _builtins.int
+    TIER_FIELD_NUMBER: _builtins.int
+    OVERFLOW_TEAM_FIELD_NUMBER: _builtins.int
+    OVERFLOW_AGENT_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    when: _builtins.str
+    """A condition in CEL; empty: holds for all."""
+    tier: _builtins.int
+    """A lower tier always comes first: 1."""
+    overflow_team: _builtins.str
+    """After the last step; both empty: it stays in that step."""
+    overflow_agent: _builtins.str
+    @_builtins.property
+    def steps(self) -> _containers.RepeatedCompositeFieldContainer[Global___Step]: ...
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        when: _builtins.str = ...,
+        steps: _abc.Iterable[Global___Step] | None = ...,
+        tier: _builtins.int | None = ...,
+        overflow_team: _builtins.str = ...,
+        overflow_agent: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_tier", b"_tier", "tier", b"tier"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_tier", b"_tier", "id", b"id", "overflow_agent", b"overflow_agent", "overflow_team", b"overflow_team", "steps", b"steps", "tier", b"tier", "when", b"when"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__tier: _TypeAlias = _typing.Literal["tier"]  # noqa: Y015
+    _WhichOneofArgType__tier: _TypeAlias = _typing.Literal["_tier", b"_tier"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__tier) -> _WhichOneofReturnType__tier | None: ...
+
+Global___Policy: _TypeAlias = Policy  # noqa: Y015
+
+@_typing.final
+class Step(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class SkillsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.int
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    TEAM_FIELD_NUMBER: _builtins.int
+    SKILLS_FIELD_NUMBER: _builtins.int
+    DROP_FIELD_NUMBER: _builtins.int
+    PREFERRED_FIELD_NUMBER: _builtins.int
+    STICKY_WAIT_S_FIELD_NUMBER: _builtins.int
+    STRATEGY_FIELD_NUMBER: _builtins.int
+    PRIORITY_BOOST_S_FIELD_NUMBER: _builtins.int
+    WAIT_S_FIELD_NUMBER: _builtins.int
+    SKIP_IF_FIELD_NUMBER: _builtins.int
+    team: _builtins.str
+    sticky_wait_s: _builtins.int
+    """How long only the preferred ones."""
+    strategy: _routing_pb2.Strategy.ValueType
+    """Absent: as the team does."""
+    priority_boost_s: _builtins.int
+    wait_s: _builtins.int
+    """How long until the next step; 0: until the end."""
+    skip_if: _builtins.str
+    """A condition in CEL; where it holds and nobody can take it at once, the next step begins at once. Empty: never."""
+    @_builtins.property
+    def skills(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
+        """The level required of each skill: all of them, also those of the step before that still hold."""
+
+    @_builtins.property
+    def drop(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Skills that the next step no longer asks for."""
+
+    @_builtins.property
+    def preferred(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Considered first: agent ids, "previous", "manager"."""
+
+    def __init__(
+        self,
+        *,
+        team: _builtins.str = ...,
+        skills: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
+        drop: _abc.Iterable[_builtins.str] | None = ...,
+        preferred: _abc.Iterable[_builtins.str] | None = ...,
+        sticky_wait_s: _builtins.int = ...,
+        strategy: _routing_pb2.Strategy.ValueType | None = ...,
+        priority_boost_s: _builtins.int = ...,
+        wait_s: _builtins.int = ...,
+        skip_if: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_strategy", b"_strategy", "strategy", b"strategy"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_strategy", b"_strategy", "drop", b"drop", "preferred", b"preferred", "priority_boost_s", b"priority_boost_s", "skills", b"skills", "skip_if", b"skip_if", "sticky_wait_s", b"sticky_wait_s", "strategy", b"strategy", "team", b"team", "wait_s", b"wait_s"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__strategy: _TypeAlias = _typing.Literal["strategy"]  # noqa: Y015
+    _WhichOneofArgType__strategy: _TypeAlias = _typing.Literal["_strategy", b"_strategy"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__strategy) -> _WhichOneofReturnType__strategy | None: ...
+
+Global___Step: _TypeAlias = Step  # noqa: Y015
+
+@_typing.final
+class BusinessCalendar(_message.Message):
+    """Business hours."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    DOCUMENT_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    document: _builtins.str
+    """Zone, hours and exceptions, as canonical JSON: equal for calendars that say the same."""
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        document: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["document", b"document", "id", b"id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BusinessCalendar: _TypeAlias = BusinessCalendar  # noqa: Y015
+
+@_typing.final
+class AutoText(_message.Message):
+    """An automatic text in Liquid; an empty channel or language is any."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KIND_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    CHANNEL_FIELD_NUMBER: _builtins.int
+    LANGUAGE_FIELD_NUMBER: _builtins.int
+    kind: _routing_pb2.TextKind.ValueType
+    text: _builtins.str
+    channel: _builtins.str
+    language: _builtins.str
+    def __init__(
+        self,
+        *,
+        kind: _routing_pb2.TextKind.ValueType = ...,
+        text: _builtins.str = ...,
+        channel: _builtins.str = ...,
+        language: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel", b"channel", "kind", b"kind", "language", b"language", "text", b"text"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AutoText: _TypeAlias = AutoText  # noqa: Y015
+
+@_typing.final
+class Limits(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MAX_TRANSFERS_FIELD_NUMBER: _builtins.int
+    ESCALATION_TEAM_FIELD_NUMBER: _builtins.int
+    AGENT_GRACE_S_FIELD_NUMBER: _builtins.int
+    DEFLECT_AFTER_S_FIELD_NUMBER: _builtins.int
+    REOPEN_WITHIN_S_FIELD_NUMBER: _builtins.int
+    max_transfers: _builtins.int
+    """Transfers before a conversation goes to the escalation team; 0: no limit."""
+    escalation_team: _builtins.str
+    agent_grace_s: _builtins.int
+    """How long an agent may be offline before their work follows its channel's rule: 30."""
+    deflect_after_s: _builtins.int
+    """How long a customer waits before being told of another channel; 0: never told."""
+    reopen_within_s: _builtins.int
+    """Later messages of a resolved conversation begin a new cycle by policy; earlier ones reopen the old one."""
+    def __init__(
+        self,
+        *,
+        max_transfers: _builtins.int = ...,
+        escalation_team: _builtins.str = ...,
+        agent_grace_s: _builtins.int | None = ...,
+        deflect_after_s: _builtins.int = ...,
+        reopen_within_s: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_agent_grace_s", b"_agent_grace_s", "agent_grace_s", b"agent_grace_s"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_agent_grace_s", b"_agent_grace_s", "agent_grace_s", b"agent_grace_s", "deflect_after_s", b"deflect_after_s", "escalation_team", b"escalation_team", "max_transfers", b"max_transfers", "reopen_within_s", b"reopen_within_s"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__agent_grace_s: _TypeAlias = _typing.Literal["agent_grace_s"]  # noqa: Y015
+    _WhichOneofArgType__agent_grace_s: _TypeAlias = _typing.Literal["_agent_grace_s", b"_agent_grace_s"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__agent_grace_s) -> _WhichOneofReturnType__agent_grace_s | None: ...
+
+Global___Limits: _TypeAlias = Limits  # noqa: Y015
 
 @_typing.final
 class ChannelAccount(_message.Message):

@@ -24,52 +24,85 @@ _sym_db = _symbol_database.Default()
 
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from trunkline.common.v1 import common_pb2 as trunkline_dot_common_dot_v1_dot_common__pb2
+from trunkline.common.v1 import routing_pb2 as trunkline_dot_common_dot_v1_dot_routing__pb2
 from trunkline.inbound.v1 import inbound_event_pb2 as trunkline_dot_inbound_dot_v1_dot_inbound__event__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n3trunkline/conversations/v1/conversation_event.proto\x12\x1atrunkline.conversations.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a trunkline/common/v1/common.proto\x1a(trunkline/inbound/v1/inbound_event.proto\"\xe0\n\n\x11\x43onversationEvent\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12\x0e\n\x06tenant\x18\x02 \x01(\t\x12\x17\n\x0f\x63onversation_id\x18\x03 \x01(\t\x12\x0b\n\x03seq\x18\x04 \x01(\x03\x12/\n\x0boccurred_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0brecorded_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05\x63\x61use\x18\x07 \x01(\t\x12)\n\x05\x61\x63tor\x18\x08 \x01(\x0b\x32\x1a.trunkline.common.v1.Actor\x12\x0c\n\x04pool\x18\t \x01(\t\x12\x10\n\x08pool_seq\x18\n \x01(\x03\x12\x13\n\x0bowner_epoch\x18\x0b \x01(\x03\x12\x16\n\x0e\x63onfig_version\x18\x0c \x01(\x03\x12O\n\x14\x63onversation_started\x18\x14 \x01(\x0b\x32/.trunkline.conversations.v1.ConversationStartedH\x00\x12G\n\x10message_received\x18\x15 \x01(\x0b\x32+.trunkline.conversations.v1.MessageReceivedH\x00\x12?\n\x0cmessage_sent\x18\x16 \x01(\x0b\x32\'.trunkline.conversations.v1.MessageSentH\x00\x12;\n\nnote_added\x18\x17 \x01(\x0b\x32%.trunkline.conversations.v1.NoteAddedH\x00\x12M\n\x13\x63onversation_queued\x18\x18 \x01(\x0b\x32..trunkline.conversations.v1.ConversationQueuedH\x00\x12;\n\noffer_made\x18\x19 \x01(\x0b\x32%.trunkline.conversations.v1.OfferMadeH\x00\x12\x43\n\x0eoffer_declined\x18\x1a \x01(\x0b\x32).trunkline.conversations.v1.OfferDeclinedH\x00\x12\x44\n\x0foffer_timed_out\x18\x1b \x01(\x0b\x32).trunkline.conversations.v1.OfferTimedOutH\x00\x12\x45\n\x0foffer_rescinded\x18\x1c \x01(\x0b\x32*.trunkline.conversations.v1.OfferRescindedH\x00\x12Q\n\x15\x63onversation_assigned\x18\x1d \x01(\x0b\x32\x30.trunkline.conversations.v1.ConversationAssignedH\x00\x12W\n\x18\x63onversation_transferred\x18\x1e \x01(\x0b\x32\x33.trunkline.conversations.v1.ConversationTransferredH\x00\x12Q\n\x15\x63onversation_resolved\x18\x1f \x01(\x0b\x32\x30.trunkline.conversations.v1.ConversationResolvedH\x00\x12Q\n\x15\x63onversation_reopened\x18  \x01(\x0b\x32\x30.trunkline.conversations.v1.ConversationReopenedH\x00\x12G\n\x10\x64\x65livery_updated\x18! \x01(\x0b\x32+.trunkline.conversations.v1.DeliveryUpdatedH\x00\x42\t\n\x07payload\"\xb5\x01\n\x13\x43onversationStarted\x12\x0f\n\x07\x63hannel\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x63\x63ount\x18\x02 \x01(\t\x12-\n\x07\x63ontact\x18\x03 \x01(\x0b\x32\x1c.trunkline.common.v1.Contact\x12\x0f\n\x07subject\x18\x04 \x01(\t\x12<\n\x08\x63ustomer\x18\x05 \x01(\x0b\x32*.trunkline.conversations.v1.CustomerLookup\"m\n\x0e\x43ustomerLookup\x12\x13\n\x0b\x63ustomer_id\x18\x01 \x01(\t\x12\x15\n\rlast_agent_id\x18\x02 \x01(\t\x12\x1d\n\x15\x65\x61rlier_conversations\x18\x03 \x01(\x05\x12\x10\n\x08\x66\x61llback\x18\x04 \x01(\t\"\x91\x02\n\x0fMessageReceived\x12\x12\n\nmessage_id\x18\x01 \x01(\t\x12-\n\x07\x63ontact\x18\x02 \x01(\x0b\x32\x1c.trunkline.common.v1.Contact\x12-\n\x07\x63ontent\x18\x03 \x01(\x0b\x32\x1c.trunkline.common.v1.Content\x12\x1b\n\x13provider_message_id\x18\x04 \x01(\t\x12\x31\n\rprovider_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tautomatic\x18\x06 \x01(\x08\x12\x15\n\rreply_address\x18\x07 \x01(\t\x12\x12\n\nreferences\x18\x08 \x03(\t\"\x84\x01\n\x0bMessageSent\x12\x12\n\nmessage_id\x18\x01 \x01(\t\x12\x10\n\x08\x61gent_id\x18\x02 \x01(\t\x12-\n\x07\x63ontent\x18\x03 \x01(\x0b\x32\x1c.trunkline.common.v1.Content\x12\x0f\n\x07\x63hannel\x18\x04 \x01(\t\x12\x0f\n\x07\x61\x63\x63ount\x18\x05 \x01(\t\"<\n\tNoteAdded\x12\x0f\n\x07note_id\x18\x01 \x01(\t\x12\x10\n\x08\x61gent_id\x18\x02 \x01(\t\x12\x0c\n\x04text\x18\x03 \x01(\t\"\x8b\x01\n\x12\x43onversationQueued\x12\x0c\n\x04team\x18\x01 \x01(\t\x12\x37\n\x06reason\x18\x02 \x01(\x0e\x32\'.trunkline.conversations.v1.QueueReason\x12.\n\nentered_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"_\n\tOfferMade\x12\x10\n\x08offer_id\x18\x01 \x01(\t\x12\x10\n\x08\x61gent_id\x18\x02 \x01(\t\x12.\n\nexpires_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"C\n\rOfferDeclined\x12\x10\n\x08offer_id\x18\x01 \x01(\t\x12\x10\n\x08\x61gent_id\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"3\n\rOfferTimedOut\x12\x10\n\x08offer_id\x18\x01 \x01(\t\x12\x10\n\x08\x61gent_id\x18\x02 \x01(\t\"o\n\x0eOfferRescinded\x12\x10\n\x08offer_id\x18\x01 \x01(\t\x12\x10\n\x08\x61gent_id\x18\x02 \x01(\t\x12\x39\n\x06reason\x18\x03 \x01(\x0e\x32).trunkline.conversations.v1.RescindReason\"H\n\x14\x43onversationAssigned\x12\x10\n\x08\x61gent_id\x18\x01 \x01(\t\x12\x0c\n\x04team\x18\x02 \x01(\t\x12\x10\n\x08offer_id\x18\x03 \x01(\t\"d\n\x17\x43onversationTransferred\x12\x11\n\tfrom_team\x18\x01 \x01(\t\x12\x15\n\rfrom_agent_id\x18\x02 \x01(\t\x12\x0f\n\x07to_team\x18\x03 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\"6\n\x14\x43onversationResolved\x12\x10\n\x08\x61gent_id\x18\x01 \x01(\t\x12\x0c\n\x04team\x18\x02 \x01(\t\"P\n\x14\x43onversationReopened\x12\x38\n\x06reason\x18\x01 \x01(\x0e\x32(.trunkline.conversations.v1.ReopenReason\"j\n\x0f\x44\x65liveryUpdated\x12\x12\n\nmessage_id\x18\x01 \x01(\t\x12\x34\n\x06status\x18\x02 \x01(\x0e\x32$.trunkline.inbound.v1.DeliveryStatus\x12\r\n\x05\x65rror\x18\x03 \x01(\t*\xd4\x01\n\x0bQueueReason\x12\x1c\n\x18QUEUE_REASON_UNSPECIFIED\x10\x00\x12\x14\n\x10QUEUE_REASON_NEW\x10\x01\x12\x19\n\x15QUEUE_REASON_REOPENED\x10\x02\x12\x1c\n\x18QUEUE_REASON_TRANSFERRED\x10\x03\x12\x1c\n\x18QUEUE_REASON_OFFER_ENDED\x10\x04\x12\x1b\n\x17QUEUE_REASON_AGENT_LOST\x10\x05\x12\x1d\n\x19QUEUE_REASON_TEAM_REMOVED\x10\x06*\xb0\x01\n\rRescindReason\x12\x1e\n\x1aRESCIND_REASON_UNSPECIFIED\x10\x00\x12 \n\x1cRESCIND_REASON_AGENT_OFFLINE\x10\x01\x12\x1b\n\x17RESCIND_REASON_RESOLVED\x10\x02\x12\x1e\n\x1aRESCIND_REASON_TRANSFERRED\x10\x03\x12 \n\x1cRESCIND_REASON_AGENT_REMOVED\x10\x04*j\n\x0cReopenReason\x12\x1d\n\x19REOPEN_REASON_UNSPECIFIED\x10\x00\x12\"\n\x1eREOPEN_REASON_CUSTOMER_MESSAGE\x10\x01\x12\x17\n\x13REOPEN_REASON_AGENT\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n3trunkline/conversations/v1/conversation_event.proto\x12\x1atrunkline.conversations.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a trunkline/common/v1/common.proto\x1a!trunkline/common/v1/routing.proto\x1a(trunkline/inbound/v1/inbound_event.proto\"\xfa\x10\n\x11\x43onversationEvent\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12\x0e\n\x06tenant\x18\x02 \x01(\t\x12\x17\n\x0f\x63onversation_id\x18\x03 \x01(\t\x12\x0b\n\x03seq\x18\x04 \x01(\x03\x12/\n\x0boccurred_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0brecorded_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05\x63\x61use\x18\x07 \x01(\t\x12)\n\x05\x61\x63tor\x18\x08 \x01(\x0b\x32\x1a.trunkline.common.v1.Actor\x12\x0c\n\x04pool\x18\t \x01(\t\x12\x10\n\x08pool_seq\x18\n \x01(\x03\x12\x13\n\x0bowner_epoch\x18\x0b \x01(\x03\x12\x16\n\x0e\x63onfig_version\x18\x0c \x01(\x03\x12O\n\x14\x63onversation_started\x18\x14 \x01(\x0b\x32/.trunkline.conversations.v1.ConversationStartedH\x00\x12G\n\x10message_received\x18\x15 \x01(\x0b\x32+.trunkline.conversations.v1.MessageReceivedH\x00\x12?\n\x0cmessage_sent\x18\x16 \x01(\x0b\x32\'.trunkline.conversations.v1.MessageSentH\x00\x12;\n\nnote_added\x18\x17 \x01(\x0b\x32%.trunkline.conversations.v1.NoteAddedH\x00\x12M\n\x13\x63onversation_queued\x18\x18 \x01(\x0b\x32..trunkline.conversations.v1.ConversationQueuedH\x00\x12;\n\noffer_made\x18\x19 \x01(\x0b\x32%.trunkline.conversations.v1.OfferMadeH\x00\x12\x43\n\x0eoffer_declined\x18\x1a \x01(\x0b\x32).trunkline.conversations.v1.OfferDeclinedH\x00\x12\x44\n\x0foffer_timed_out\x18\x1b \x01(\x0b\x32).trunkline.conversations.v1.OfferTimedOutH\x00\x12\x45\n\x0foffer_rescinded\x18\x1c \x01(\x0b\x32*.trunkline.conversations.v1.OfferRescindedH\x00\x12Q\n\x15\x63onversation_assigned\x18\x1d \x01(\x0b\x32\x30.trunkline.conversations.v1.ConversationAssignedH\x00\x12W\n\x18\x63onversation_transferred\x18\x1e \x01(\x0b\x32\x33.trunkline.conversations.v1.ConversationTransferredH\x00\x12Q\n\x15\x63onversation_resolved\x18\x1f \x01(\x0b\x32\x30.trunkline.conversations.v1.ConversationResolvedH\x00\x12Q\n\x15\x63onversation_reopened\x18  \x01(\x0b\x32\x30.trunkline.conversations.v1.ConversationReopenedH\x00\x12G\n\x10\x64\x65livery_updated\x18! \x01(\x0b\x32+.trunkline.conversations.v1.DeliveryUpdatedH\x00\x12K\n\x12\x65xclusions_cleared\x18\" \x01(\x0b\x32-.trunkline.conversations.v1.ExclusionsClearedH\x00\x12Q\n\x15\x63onversation_released\x18# \x01(\x0b\x32\x30.trunkline.conversations.v1.ConversationReleasedH\x00\x12Q\n\x15\x63onversation_rejected\x18$ \x01(\x0b\x32\x30.trunkline.conversations.v1.ConversationRejectedH\x00\x12O\n\x14\x63onversation_snoozed\x18% \x01(\x0b\x32/.trunkline.conversations.v1.ConversationSnoozedH\x00\x12K\n\x12\x63onversation_woken\x18& \x01(\x0b\x32-.trunkline.conversations.v1.ConversationWokenH\x00\x12K\n\x12\x61ttributes_changed\x18\' \x01(\x0b\x32-.trunkline.conversations.v1.AttributesChangedH\x00\x12M\n\x13\x63onversation_merged\x18( \x01(\x0b\x32..trunkline.conversations.v1.ConversationMergedH\x00\x12Q\n\x15\x63onversation_absorbed\x18) \x01(\x0b\x32\x30.trunkline.conversations.v1.ConversationAbsorbedH\x00\x12K\n\x12\x63onversation_split\x18* \x01(\x0b\x32-.trunkline.conversations.v1.ConversationSplitH\x00\x12K\n\x12\x63\x61llback_scheduled\x18+ \x01(\x0b\x32-.trunkline.conversations.v1.CallbackScheduledH\x00\x42\t\n\x07payload\"\x83\x02\n\x13\x43onversationStarted\x12\x0f\n\x07\x63hannel\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x63\x63ount\x18\x02 \x01(\t\x12-\n\x07\x63ontact\x18\x03 \x01(\x0b\x32\x1c.trunkline.common.v1.Contact\x12\x0f\n\x07subject\x18\x04 \x01(\t\x12<\n\x08\x63ustomer\x18\x05 \x01(\x0b\x32*.trunkline.conversations.v1.CustomerLookup\x12:\n\nattributes\x18\x06 \x01(\x0b\x32&.trunkline.conversations.v1.Attributes\x12\x10\n\x08outbound\x18\x07 \x01(\x08\"m\n\x0e\x43ustomerLookup\x12\x13\n\x0b\x63ustomer_id\x18\x01 \x01(\t\x12\x15\n\rlast_agent_id\x18\x02 \x01(\t\x12\x1d\n\x15\x65\x61rlier_conversations\x18\x03 \x01(\x05\x12\x10\n\x08\x66\x61llback\x18\x04 \x01(\t\"\xed\x01\n\nAttributes\x12\x42\n\x06values\x18\x01 \x03(\x0b\x32\x32.trunkline.conversations.v1.Attributes.ValuesEntry\x12\x0c\n\x04tags\x18\x02 \x03(\t\x12\x15\n\x08priority\x18\x03 \x01(\tH\x00\x88\x01\x01\x12\x15\n\x08language\x18\x04 \x01(\tH\x01\x88\x01\x01\x12\x16\n\x0e\x61llowed_agents\x18\x05 \x03(\t\x1a-\n\x0bValuesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x0b\n\t_priorityB\x0b\n\t_language\"\x91\x02\n\x0fMessageReceived\x12\x12\n\nmessage_id\x18\x01 \x01(\t\x12-\n\x07\x63ontact\x18\x02 \x01(\x0b\x32\x1c.trunkline.common.v1.Contact\x12-\n\x07\x63ontent\x18\x03 \x01(\x0b\x32\x1c.trunkline.common.v1.Content\x12\x1b\n\x13provider_message_id\x18\x04 \x01(\t\x12\x31\n\rprovider_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tautomatic\x18\x06 \x01(\x08\x12\x15\n\rreply_address\x18\x07 \x01(\t\x12\x12\n\nreferences\x18\x08 \x03(\t\"\xc9\x01\n\x0bMessageSent\x12\x12\n\nmessage_id\x18\x01 \x01(\t\x12\x10\n\x08\x61gent_id\x18\x02 \x01(\t\x12-\n\x07\x63ontent\x18\x03 \x01(\x0b\x32\x1c.trunkline.common.v1.Content\x12\x0f\n\x07\x63hannel\x18\x04 \x01(\t\x12\x0f\n\x07\x61\x63\x63ount\x18\x05 \x01(\t\x12\x35\n\tautomatic\x18\x06 \x01(\x0e\x32\x1d.trunkline.common.v1.TextKindH\x00\x88\x01\x01\x42\x0c\n\n_automatic\"<\n\tNoteAdded\x12\x0f\n\x07note_id\x18\x01 \x01(\t\x12\x10\n\x08\x61gent_id\x18\x02 \x01(\t\x12\x0c\n\x04text\x18\x03 \x01(\t\"\xa8\x04\n\x12\x43onversationQueued\x12\x0c\n\x04team\x18\x01 \x01(\t\x12\x37\n\x06reason\x18\x02 \x01(\x0e\x32\'.trunkline.conversations.v1.QueueReason\x12.\n\nentered_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06policy\x18\x04 \x01(\t\x12\x0c\n\x04step\x18\x05 \x01(\x05\x12J\n\x06skills\x18\x06 \x03(\x0b\x32:.trunkline.conversations.v1.ConversationQueued.SkillsEntry\x12\x0f\n\x07\x62oost_s\x18\x07 \x01(\x05\x12\x11\n\x04tier\x18\x08 \x01(\x05H\x00\x88\x01\x01\x12\x34\n\x08strategy\x18\t \x01(\x0e\x32\x1d.trunkline.common.v1.StrategyH\x01\x88\x01\x01\x12\x30\n\x0cstep_ends_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tpreferred\x18\x0b \x03(\t\x12\x33\n\x0fpreferred_until\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x18\n\x10\x61ssigned_by_hand\x18\r \x01(\x08\x1a-\n\x0bSkillsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x05:\x02\x38\x01\x42\x07\n\x05_tierB\x0b\n\t_strategy\"_\n\tOfferMade\x12\x10\n\x08offer_id\x18\x01 \x01(\t\x12\x10\n\x08\x61gent_id\x18\x02 \x01(\t\x12.\n\nexpires_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"C\n\rOfferDeclined\x12\x10\n\x08offer_id\x18\x01 \x01(\t\x12\x10\n\x08\x61gent_id\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"3\n\rOfferTimedOut\x12\x10\n\x08offer_id\x18\x01 \x01(\t\x12\x10\n\x08\x61gent_id\x18\x02 \x01(\t\"o\n\x0eOfferRescinded\x12\x10\n\x08offer_id\x18\x01 \x01(\t\x12\x10\n\x08\x61gent_id\x18\x02 \x01(\t\x12\x39\n\x06reason\x18\x03 \x01(\x0e\x32).trunkline.conversations.v1.RescindReason\"\x13\n\x11\x45xclusionsCleared\"Y\n\x14\x43onversationAssigned\x12\x10\n\x08\x61gent_id\x18\x01 \x01(\t\x12\x0c\n\x04team\x18\x02 \x01(\t\x12\x10\n\x08offer_id\x18\x03 \x01(\t\x12\x0f\n\x07\x62y_hand\x18\x04 \x01(\x08\"\x8d\x01\n\x17\x43onversationTransferred\x12\x11\n\tfrom_team\x18\x01 \x01(\t\x12\x15\n\rfrom_agent_id\x18\x02 \x01(\t\x12\x0f\n\x07to_team\x18\x03 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x13\n\x0bto_agent_id\x18\x05 \x01(\t\x12\x12\n\nasked_team\x18\x06 \x01(\t\"8\n\x14\x43onversationReleased\x12\x10\n\x08\x61gent_id\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"4\n\x14\x43onversationRejected\x12\x0c\n\x04team\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"R\n\x13\x43onversationSnoozed\x12\x10\n\x08\x61gent_id\x18\x01 \x01(\t\x12)\n\x05until\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"]\n\x11\x43onversationWoken\x12\x36\n\x06reason\x18\x01 \x01(\x0e\x32&.trunkline.conversations.v1.WakeReason\x12\x10\n\x08\x61gent_id\x18\x02 \x01(\t\"O\n\x11\x41ttributesChanged\x12:\n\nattributes\x18\x01 \x01(\x0b\x32&.trunkline.conversations.v1.Attributes\"\"\n\x12\x43onversationMerged\x12\x0c\n\x04into\x18\x01 \x01(\t\"_\n\x14\x43onversationAbsorbed\x12\x17\n\x0f\x63onversation_id\x18\x01 \x01(\t\x12.\n\nentered_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\",\n\x11\x43onversationSplit\x12\x17\n\x0f\x63onversation_id\x18\x01 \x01(\t\"}\n\x11\x43\x61llbackScheduled\x12-\n\tbegins_at\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x07\x65nds_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04team\x18\x03 \x01(\t\"f\n\x14\x43onversationResolved\x12\x10\n\x08\x61gent_id\x18\x01 \x01(\t\x12\x0c\n\x04team\x18\x02 \x01(\t\x12.\n\nwrap_until\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"d\n\x14\x43onversationReopened\x12\x38\n\x06reason\x18\x01 \x01(\x0e\x32(.trunkline.conversations.v1.ReopenReason\x12\x12\n\nsame_cycle\x18\x02 \x01(\x08\"j\n\x0f\x44\x65liveryUpdated\x12\x12\n\nmessage_id\x18\x01 \x01(\t\x12\x34\n\x06status\x18\x02 \x01(\x0e\x32$.trunkline.inbound.v1.DeliveryStatus\x12\r\n\x05\x65rror\x18\x03 \x01(\t*\xe6\x03\n\x0bQueueReason\x12\x1c\n\x18QUEUE_REASON_UNSPECIFIED\x10\x00\x12\x14\n\x10QUEUE_REASON_NEW\x10\x01\x12\x19\n\x15QUEUE_REASON_REOPENED\x10\x02\x12\x1c\n\x18QUEUE_REASON_TRANSFERRED\x10\x03\x12\x1c\n\x18QUEUE_REASON_OFFER_ENDED\x10\x04\x12\x1b\n\x17QUEUE_REASON_AGENT_LOST\x10\x05\x12\x1d\n\x19QUEUE_REASON_TEAM_REMOVED\x10\x06\x12\x18\n\x14QUEUE_REASON_RELAXED\x10\x07\x12!\n\x1dQUEUE_REASON_PREFERRED_WAITED\x10\x08\x12\x19\n\x15QUEUE_REASON_OVERFLOW\x10\t\x12\x1a\n\x16QUEUE_REASON_ESCALATED\x10\n\x12\x19\n\x15QUEUE_REASON_RELEASED\x10\x0b\x12\x16\n\x12QUEUE_REASON_WOKEN\x10\x0c\x12\x18\n\x14QUEUE_REASON_CHANGED\x10\r\x12\x1d\n\x19QUEUE_REASON_CALLBACK_DUE\x10\x0e\x12\x16\n\x12QUEUE_REASON_SPLIT\x10\x0f\x12\x18\n\x14QUEUE_REASON_STARTED\x10\x10*\xc5\x02\n\rRescindReason\x12\x1e\n\x1aRESCIND_REASON_UNSPECIFIED\x10\x00\x12 \n\x1cRESCIND_REASON_AGENT_OFFLINE\x10\x01\x12\x1b\n\x17RESCIND_REASON_RESOLVED\x10\x02\x12\x1e\n\x1aRESCIND_REASON_TRANSFERRED\x10\x03\x12 \n\x1cRESCIND_REASON_AGENT_REMOVED\x10\x04\x12&\n\"RESCIND_REASON_ACCEPTED_BY_ANOTHER\x10\x05\x12\x18\n\x14RESCIND_REASON_TAKEN\x10\x06\x12\x19\n\x15RESCIND_REASON_MERGED\x10\x07\x12\x1a\n\x16RESCIND_REASON_SNOOZED\x10\x08\x12\x1a\n\x16RESCIND_REASON_CHANGED\x10\t*w\n\nWakeReason\x12\x1b\n\x17WAKE_REASON_UNSPECIFIED\x10\x00\x12\x13\n\x0fWAKE_REASON_DUE\x10\x01\x12 \n\x1cWAKE_REASON_CUSTOMER_MESSAGE\x10\x02\x12\x15\n\x11WAKE_REASON_AGENT\x10\x03*j\n\x0cReopenReason\x12\x1d\n\x19REOPEN_REASON_UNSPECIFIED\x10\x00\x12\"\n\x1eREOPEN_REASON_CUSTOMER_MESSAGE\x10\x01\x12\x17\n\x13REOPEN_REASON_AGENT\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'trunkline.conversations.v1.conversation_event_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_QUEUEREASON']._serialized_start=3236
-  _globals['_QUEUEREASON']._serialized_end=3448
-  _globals['_RESCINDREASON']._serialized_start=3451
-  _globals['_RESCINDREASON']._serialized_end=3627
-  _globals['_REOPENREASON']._serialized_start=3629
-  _globals['_REOPENREASON']._serialized_end=3735
-  _globals['_CONVERSATIONEVENT']._serialized_start=193
-  _globals['_CONVERSATIONEVENT']._serialized_end=1569
-  _globals['_CONVERSATIONSTARTED']._serialized_start=1572
-  _globals['_CONVERSATIONSTARTED']._serialized_end=1753
-  _globals['_CUSTOMERLOOKUP']._serialized_start=1755
-  _globals['_CUSTOMERLOOKUP']._serialized_end=1864
-  _globals['_MESSAGERECEIVED']._serialized_start=1867
-  _globals['_MESSAGERECEIVED']._serialized_end=2140
-  _globals['_MESSAGESENT']._serialized_start=2143
-  _globals['_MESSAGESENT']._serialized_end=2275
-  _globals['_NOTEADDED']._serialized_start=2277
-  _globals['_NOTEADDED']._serialized_end=2337
-  _globals['_CONVERSATIONQUEUED']._serialized_start=2340
-  _globals['_CONVERSATIONQUEUED']._serialized_end=2479
-  _globals['_OFFERMADE']._serialized_start=2481
-  _globals['_OFFERMADE']._serialized_end=2576
-  _globals['_OFFERDECLINED']._serialized_start=2578
-  _globals['_OFFERDECLINED']._serialized_end=2645
-  _globals['_OFFERTIMEDOUT']._serialized_start=2647
-  _globals['_OFFERTIMEDOUT']._serialized_end=2698
-  _globals['_OFFERRESCINDED']._serialized_start=2700
-  _globals['_OFFERRESCINDED']._serialized_end=2811
-  _globals['_CONVERSATIONASSIGNED']._serialized_start=2813
-  _globals['_CONVERSATIONASSIGNED']._serialized_end=2885
-  _globals['_CONVERSATIONTRANSFERRED']._serialized_start=2887
-  _globals['_CONVERSATIONTRANSFERRED']._serialized_end=2987
-  _globals['_CONVERSATIONRESOLVED']._serialized_start=2989
-  _globals['_CONVERSATIONRESOLVED']._serialized_end=3043
-  _globals['_CONVERSATIONREOPENED']._serialized_start=3045
-  _globals['_CONVERSATIONREOPENED']._serialized_end=3125
-  _globals['_DELIVERYUPDATED']._serialized_start=3127
-  _globals['_DELIVERYUPDATED']._serialized_end=3233
+  _globals['_ATTRIBUTES_VALUESENTRY']._loaded_options = None
+  _globals['_ATTRIBUTES_VALUESENTRY']._serialized_options = b'8\001'
+  _globals['_CONVERSATIONQUEUED_SKILLSENTRY']._loaded_options = None
+  _globals['_CONVERSATIONQUEUED_SKILLSENTRY']._serialized_options = b'8\001'
+  _globals['_QUEUEREASON']._serialized_start=5691
+  _globals['_QUEUEREASON']._serialized_end=6177
+  _globals['_RESCINDREASON']._serialized_start=6180
+  _globals['_RESCINDREASON']._serialized_end=6505
+  _globals['_WAKEREASON']._serialized_start=6507
+  _globals['_WAKEREASON']._serialized_end=6626
+  _globals['_REOPENREASON']._serialized_start=6628
+  _globals['_REOPENREASON']._serialized_end=6734
+  _globals['_CONVERSATIONEVENT']._serialized_start=228
+  _globals['_CONVERSATIONEVENT']._serialized_end=2398
+  _globals['_CONVERSATIONSTARTED']._serialized_start=2401
+  _globals['_CONVERSATIONSTARTED']._serialized_end=2660
+  _globals['_CUSTOMERLOOKUP']._serialized_start=2662
+  _globals['_CUSTOMERLOOKUP']._serialized_end=2771
+  _globals['_ATTRIBUTES']._serialized_start=2774
+  _globals['_ATTRIBUTES']._serialized_end=3011
+  _globals['_ATTRIBUTES_VALUESENTRY']._serialized_start=2940
+  _globals['_ATTRIBUTES_VALUESENTRY']._serialized_end=2985
+  _globals['_MESSAGERECEIVED']._serialized_start=3014
+  _globals['_MESSAGERECEIVED']._serialized_end=3287
+  _globals['_MESSAGESENT']._serialized_start=3290
+  _globals['_MESSAGESENT']._serialized_end=3491
+  _globals['_NOTEADDED']._serialized_start=3493
+  _globals['_NOTEADDED']._serialized_end=3553
+  _globals['_CONVERSATIONQUEUED']._serialized_start=3556
+  _globals['_CONVERSATIONQUEUED']._serialized_end=4108
+  _globals['_CONVERSATIONQUEUED_SKILLSENTRY']._serialized_start=4041
+  _globals['_CONVERSATIONQUEUED_SKILLSENTRY']._serialized_end=4086
+  _globals['_OFFERMADE']._serialized_start=4110
+  _globals['_OFFERMADE']._serialized_end=4205
+  _globals['_OFFERDECLINED']._serialized_start=4207
+  _globals['_OFFERDECLINED']._serialized_end=4274
+  _globals['_OFFERTIMEDOUT']._serialized_start=4276
+  _globals['_OFFERTIMEDOUT']._serialized_end=4327
+  _globals['_OFFERRESCINDED']._serialized_start=4329
+  _globals['_OFFERRESCINDED']._serialized_end=4440
+  _globals['_EXCLUSIONSCLEARED']._serialized_start=4442
+  _globals['_EXCLUSIONSCLEARED']._serialized_end=4461
+  _globals['_CONVERSATIONASSIGNED']._serialized_start=4463
+  _globals['_CONVERSATIONASSIGNED']._serialized_end=4552
+  _globals['_CONVERSATIONTRANSFERRED']._serialized_start=4555
+  _globals['_CONVERSATIONTRANSFERRED']._serialized_end=4696
+  _globals['_CONVERSATIONRELEASED']._serialized_start=4698
+  _globals['_CONVERSATIONRELEASED']._serialized_end=4754
+  _globals['_CONVERSATIONREJECTED']._serialized_start=4756
+  _globals['_CONVERSATIONREJECTED']._serialized_end=4808
+  _globals['_CONVERSATIONSNOOZED']._serialized_start=4810
+  _globals['_CONVERSATIONSNOOZED']._serialized_end=4892
+  _globals['_CONVERSATIONWOKEN']._serialized_start=4894
+  _globals['_CONVERSATIONWOKEN']._serialized_end=4987
+  _globals['_ATTRIBUTESCHANGED']._serialized_start=4989
+  _globals['_ATTRIBUTESCHANGED']._serialized_end=5068
+  _globals['_CONVERSATIONMERGED']._serialized_start=5070
+  _globals['_CONVERSATIONMERGED']._serialized_end=5104
+  _globals['_CONVERSATIONABSORBED']._serialized_start=5106
+  _globals['_CONVERSATIONABSORBED']._serialized_end=5201
+  _globals['_CONVERSATIONSPLIT']._serialized_start=5203
+  _globals['_CONVERSATIONSPLIT']._serialized_end=5247
+  _globals['_CALLBACKSCHEDULED']._serialized_start=5249
+  _globals['_CALLBACKSCHEDULED']._serialized_end=5374
+  _globals['_CONVERSATIONRESOLVED']._serialized_start=5376
+  _globals['_CONVERSATIONRESOLVED']._serialized_end=5478
+  _globals['_CONVERSATIONREOPENED']._serialized_start=5480
+  _globals['_CONVERSATIONREOPENED']._serialized_end=5580
+  _globals['_DELIVERYUPDATED']._serialized_start=5582
+  _globals['_DELIVERYUPDATED']._serialized_end=5688
 # @@protoc_insertion_point(module_scope)

@@ -10,6 +10,7 @@ from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from trunkline.common.v1 import common_pb2 as _common_pb2
+from trunkline.common.v1 import routing_pb2 as _routing_pb2
 from trunkline.inbound.v1 import inbound_event_pb2 as _inbound_event_pb2
 import builtins as _builtins
 import sys
@@ -35,6 +36,25 @@ class _QueueReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_QueueReas
     QUEUE_REASON_OFFER_ENDED: _QueueReason.ValueType  # 4
     QUEUE_REASON_AGENT_LOST: _QueueReason.ValueType  # 5
     QUEUE_REASON_TEAM_REMOVED: _QueueReason.ValueType  # 6
+    QUEUE_REASON_RELAXED: _QueueReason.ValueType  # 7
+    """A step of its policy ended: the next asks for less."""
+    QUEUE_REASON_PREFERRED_WAITED: _QueueReason.ValueType  # 8
+    """The preferred agent did not take it in time: now everybody may."""
+    QUEUE_REASON_OVERFLOW: _QueueReason.ValueType  # 9
+    """The last step ended: it goes where the policy sends what nobody took."""
+    QUEUE_REASON_ESCALATED: _QueueReason.ValueType  # 10
+    """Transferred too often."""
+    QUEUE_REASON_RELEASED: _QueueReason.ValueType  # 11
+    """Its agent gave it back."""
+    QUEUE_REASON_WOKEN: _QueueReason.ValueType  # 12
+    """It was snoozed, and nobody holds it."""
+    QUEUE_REASON_CHANGED: _QueueReason.ValueType  # 13
+    """Something a policy asks for changed."""
+    QUEUE_REASON_CALLBACK_DUE: _QueueReason.ValueType  # 14
+    QUEUE_REASON_SPLIT: _QueueReason.ValueType  # 15
+    """It is a part of another conversation."""
+    QUEUE_REASON_STARTED: _QueueReason.ValueType  # 16
+    """We wrote first, and nobody held it when the customer answered."""
 
 class QueueReason(_QueueReason, metaclass=_QueueReasonEnumTypeWrapper): ...
 
@@ -45,6 +65,25 @@ QUEUE_REASON_TRANSFERRED: QueueReason.ValueType  # 3
 QUEUE_REASON_OFFER_ENDED: QueueReason.ValueType  # 4
 QUEUE_REASON_AGENT_LOST: QueueReason.ValueType  # 5
 QUEUE_REASON_TEAM_REMOVED: QueueReason.ValueType  # 6
+QUEUE_REASON_RELAXED: QueueReason.ValueType  # 7
+"""A step of its policy ended: the next asks for less."""
+QUEUE_REASON_PREFERRED_WAITED: QueueReason.ValueType  # 8
+"""The preferred agent did not take it in time: now everybody may."""
+QUEUE_REASON_OVERFLOW: QueueReason.ValueType  # 9
+"""The last step ended: it goes where the policy sends what nobody took."""
+QUEUE_REASON_ESCALATED: QueueReason.ValueType  # 10
+"""Transferred too often."""
+QUEUE_REASON_RELEASED: QueueReason.ValueType  # 11
+"""Its agent gave it back."""
+QUEUE_REASON_WOKEN: QueueReason.ValueType  # 12
+"""It was snoozed, and nobody holds it."""
+QUEUE_REASON_CHANGED: QueueReason.ValueType  # 13
+"""Something a policy asks for changed."""
+QUEUE_REASON_CALLBACK_DUE: QueueReason.ValueType  # 14
+QUEUE_REASON_SPLIT: QueueReason.ValueType  # 15
+"""It is a part of another conversation."""
+QUEUE_REASON_STARTED: QueueReason.ValueType  # 16
+"""We wrote first, and nobody held it when the customer answered."""
 Global___QueueReason: _TypeAlias = QueueReason  # noqa: Y015
 
 class _RescindReason:
@@ -58,6 +97,14 @@ class _RescindReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Rescind
     RESCIND_REASON_RESOLVED: _RescindReason.ValueType  # 2
     RESCIND_REASON_TRANSFERRED: _RescindReason.ValueType  # 3
     RESCIND_REASON_AGENT_REMOVED: _RescindReason.ValueType  # 4
+    RESCIND_REASON_ACCEPTED_BY_ANOTHER: _RescindReason.ValueType  # 5
+    """It had been offered to several agents; another accepted first."""
+    RESCIND_REASON_TAKEN: _RescindReason.ValueType  # 6
+    """An agent or a supervisor assigned it by hand."""
+    RESCIND_REASON_MERGED: _RescindReason.ValueType  # 7
+    RESCIND_REASON_SNOOZED: _RescindReason.ValueType  # 8
+    RESCIND_REASON_CHANGED: _RescindReason.ValueType  # 9
+    """What is known of it changed, and the offer no longer fits."""
 
 class RescindReason(_RescindReason, metaclass=_RescindReasonEnumTypeWrapper): ...
 
@@ -66,7 +113,34 @@ RESCIND_REASON_AGENT_OFFLINE: RescindReason.ValueType  # 1
 RESCIND_REASON_RESOLVED: RescindReason.ValueType  # 2
 RESCIND_REASON_TRANSFERRED: RescindReason.ValueType  # 3
 RESCIND_REASON_AGENT_REMOVED: RescindReason.ValueType  # 4
+RESCIND_REASON_ACCEPTED_BY_ANOTHER: RescindReason.ValueType  # 5
+"""It had been offered to several agents; another accepted first."""
+RESCIND_REASON_TAKEN: RescindReason.ValueType  # 6
+"""An agent or a supervisor assigned it by hand."""
+RESCIND_REASON_MERGED: RescindReason.ValueType  # 7
+RESCIND_REASON_SNOOZED: RescindReason.ValueType  # 8
+RESCIND_REASON_CHANGED: RescindReason.ValueType  # 9
+"""What is known of it changed, and the offer no longer fits."""
 Global___RescindReason: _TypeAlias = RescindReason  # noqa: Y015
+
+class _WakeReason:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _WakeReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_WakeReason.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    WAKE_REASON_UNSPECIFIED: _WakeReason.ValueType  # 0
+    WAKE_REASON_DUE: _WakeReason.ValueType  # 1
+    WAKE_REASON_CUSTOMER_MESSAGE: _WakeReason.ValueType  # 2
+    WAKE_REASON_AGENT: _WakeReason.ValueType  # 3
+
+class WakeReason(_WakeReason, metaclass=_WakeReasonEnumTypeWrapper): ...
+
+WAKE_REASON_UNSPECIFIED: WakeReason.ValueType  # 0
+WAKE_REASON_DUE: WakeReason.ValueType  # 1
+WAKE_REASON_CUSTOMER_MESSAGE: WakeReason.ValueType  # 2
+WAKE_REASON_AGENT: WakeReason.ValueType  # 3
+Global___WakeReason: _TypeAlias = WakeReason  # noqa: Y015
 
 class _ReopenReason:
     ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -119,6 +193,16 @@ class ConversationEvent(_message.Message):
     CONVERSATION_RESOLVED_FIELD_NUMBER: _builtins.int
     CONVERSATION_REOPENED_FIELD_NUMBER: _builtins.int
     DELIVERY_UPDATED_FIELD_NUMBER: _builtins.int
+    EXCLUSIONS_CLEARED_FIELD_NUMBER: _builtins.int
+    CONVERSATION_RELEASED_FIELD_NUMBER: _builtins.int
+    CONVERSATION_REJECTED_FIELD_NUMBER: _builtins.int
+    CONVERSATION_SNOOZED_FIELD_NUMBER: _builtins.int
+    CONVERSATION_WOKEN_FIELD_NUMBER: _builtins.int
+    ATTRIBUTES_CHANGED_FIELD_NUMBER: _builtins.int
+    CONVERSATION_MERGED_FIELD_NUMBER: _builtins.int
+    CONVERSATION_ABSORBED_FIELD_NUMBER: _builtins.int
+    CONVERSATION_SPLIT_FIELD_NUMBER: _builtins.int
+    CALLBACK_SCHEDULED_FIELD_NUMBER: _builtins.int
     event_id: _builtins.str
     tenant: _builtins.str
     conversation_id: _builtins.str
@@ -171,6 +255,26 @@ class ConversationEvent(_message.Message):
     def conversation_reopened(self) -> Global___ConversationReopened: ...
     @_builtins.property
     def delivery_updated(self) -> Global___DeliveryUpdated: ...
+    @_builtins.property
+    def exclusions_cleared(self) -> Global___ExclusionsCleared: ...
+    @_builtins.property
+    def conversation_released(self) -> Global___ConversationReleased: ...
+    @_builtins.property
+    def conversation_rejected(self) -> Global___ConversationRejected: ...
+    @_builtins.property
+    def conversation_snoozed(self) -> Global___ConversationSnoozed: ...
+    @_builtins.property
+    def conversation_woken(self) -> Global___ConversationWoken: ...
+    @_builtins.property
+    def attributes_changed(self) -> Global___AttributesChanged: ...
+    @_builtins.property
+    def conversation_merged(self) -> Global___ConversationMerged: ...
+    @_builtins.property
+    def conversation_absorbed(self) -> Global___ConversationAbsorbed: ...
+    @_builtins.property
+    def conversation_split(self) -> Global___ConversationSplit: ...
+    @_builtins.property
+    def callback_scheduled(self) -> Global___CallbackScheduled: ...
     def __init__(
         self,
         *,
@@ -200,12 +304,22 @@ class ConversationEvent(_message.Message):
         conversation_resolved: Global___ConversationResolved | None = ...,
         conversation_reopened: Global___ConversationReopened | None = ...,
         delivery_updated: Global___DeliveryUpdated | None = ...,
+        exclusions_cleared: Global___ExclusionsCleared | None = ...,
+        conversation_released: Global___ConversationReleased | None = ...,
+        conversation_rejected: Global___ConversationRejected | None = ...,
+        conversation_snoozed: Global___ConversationSnoozed | None = ...,
+        conversation_woken: Global___ConversationWoken | None = ...,
+        attributes_changed: Global___AttributesChanged | None = ...,
+        conversation_merged: Global___ConversationMerged | None = ...,
+        conversation_absorbed: Global___ConversationAbsorbed | None = ...,
+        conversation_split: Global___ConversationSplit | None = ...,
+        callback_scheduled: Global___CallbackScheduled | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "conversation_assigned", b"conversation_assigned", "conversation_queued", b"conversation_queued", "conversation_reopened", b"conversation_reopened", "conversation_resolved", b"conversation_resolved", "conversation_started", b"conversation_started", "conversation_transferred", b"conversation_transferred", "delivery_updated", b"delivery_updated", "message_received", b"message_received", "message_sent", b"message_sent", "note_added", b"note_added", "occurred_at", b"occurred_at", "offer_declined", b"offer_declined", "offer_made", b"offer_made", "offer_rescinded", b"offer_rescinded", "offer_timed_out", b"offer_timed_out", "payload", b"payload", "recorded_at", b"recorded_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "attributes_changed", b"attributes_changed", "callback_scheduled", b"callback_scheduled", "conversation_absorbed", b"conversation_absorbed", "conversation_assigned", b"conversation_assigned", "conversation_merged", b"conversation_merged", "conversation_queued", b"conversation_queued", "conversation_rejected", b"conversation_rejected", "conversation_released", b"conversation_released", "conversation_reopened", b"conversation_reopened", "conversation_resolved", b"conversation_resolved", "conversation_snoozed", b"conversation_snoozed", "conversation_split", b"conversation_split", "conversation_started", b"conversation_started", "conversation_transferred", b"conversation_transferred", "conversation_woken", b"conversation_woken", "delivery_updated", b"delivery_updated", "exclusions_cleared", b"exclusions_cleared", "message_received", b"message_received", "message_sent", b"message_sent", "note_added", b"note_added", "occurred_at", b"occurred_at", "offer_declined", b"offer_declined", "offer_made", b"offer_made", "offer_rescinded", b"offer_rescinded", "offer_timed_out", b"offer_timed_out", "payload", b"payload", "recorded_at", b"recorded_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "cause", b"cause", "config_version", b"config_version", "conversation_assigned", b"conversation_assigned", "conversation_id", b"conversation_id", "conversation_queued", b"conversation_queued", "conversation_reopened", b"conversation_reopened", "conversation_resolved", b"conversation_resolved", "conversation_started", b"conversation_started", "conversation_transferred", b"conversation_transferred", "delivery_updated", b"delivery_updated", "event_id", b"event_id", "message_received", b"message_received", "message_sent", b"message_sent", "note_added", b"note_added", "occurred_at", b"occurred_at", "offer_declined", b"offer_declined", "offer_made", b"offer_made", "offer_rescinded", b"offer_rescinded", "offer_timed_out", b"offer_timed_out", "owner_epoch", b"owner_epoch", "payload", b"payload", "pool", b"pool", "pool_seq", b"pool_seq", "recorded_at", b"recorded_at", "seq", b"seq", "tenant", b"tenant"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "attributes_changed", b"attributes_changed", "callback_scheduled", b"callback_scheduled", "cause", b"cause", "config_version", b"config_version", "conversation_absorbed", b"conversation_absorbed", "conversation_assigned", b"conversation_assigned", "conversation_id", b"conversation_id", "conversation_merged", b"conversation_merged", "conversation_queued", b"conversation_queued", "conversation_rejected", b"conversation_rejected", "conversation_released", b"conversation_released", "conversation_reopened", b"conversation_reopened", "conversation_resolved", b"conversation_resolved", "conversation_snoozed", b"conversation_snoozed", "conversation_split", b"conversation_split", "conversation_started", b"conversation_started", "conversation_transferred", b"conversation_transferred", "conversation_woken", b"conversation_woken", "delivery_updated", b"delivery_updated", "event_id", b"event_id", "exclusions_cleared", b"exclusions_cleared", "message_received", b"message_received", "message_sent", b"message_sent", "note_added", b"note_added", "occurred_at", b"occurred_at", "offer_declined", b"offer_declined", "offer_made", b"offer_made", "offer_rescinded", b"offer_rescinded", "offer_timed_out", b"offer_timed_out", "owner_epoch", b"owner_epoch", "payload", b"payload", "pool", b"pool", "pool_seq", b"pool_seq", "recorded_at", b"recorded_at", "seq", b"seq", "tenant", b"tenant"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_payload: _TypeAlias = _typing.Literal["conversation_started", "message_received", "message_sent", "note_added", "conversation_queued", "offer_made", "offer_declined", "offer_timed_out", "offer_rescinded", "conversation_assigned", "conversation_transferred", "conversation_resolved", "conversation_reopened", "delivery_updated"]  # noqa: Y015
+    _WhichOneofReturnType_payload: _TypeAlias = _typing.Literal["conversation_started", "message_received", "message_sent", "note_added", "conversation_queued", "offer_made", "offer_declined", "offer_timed_out", "offer_rescinded", "conversation_assigned", "conversation_transferred", "conversation_resolved", "conversation_reopened", "delivery_updated", "exclusions_cleared", "conversation_released", "conversation_rejected", "conversation_snoozed", "conversation_woken", "attributes_changed", "conversation_merged", "conversation_absorbed", "conversation_split", "callback_scheduled"]  # noqa: Y015
     _WhichOneofArgType_payload: _TypeAlias = _typing.Literal["payload", b"payload"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_payload) -> _WhichOneofReturnType_payload | None: ...
 
@@ -222,14 +336,22 @@ class ConversationStarted(_message.Message):
     CONTACT_FIELD_NUMBER: _builtins.int
     SUBJECT_FIELD_NUMBER: _builtins.int
     CUSTOMER_FIELD_NUMBER: _builtins.int
+    ATTRIBUTES_FIELD_NUMBER: _builtins.int
+    OUTBOUND_FIELD_NUMBER: _builtins.int
     channel: _builtins.str
     account: _builtins.str
     subject: _builtins.str
+    outbound: _builtins.bool
+    """We wrote first, not the customer."""
     @_builtins.property
     def contact(self) -> _common_pb2.Contact: ...
     @_builtins.property
     def customer(self) -> Global___CustomerLookup:
         """What the timeline knew of the customer when the engine asked, recorded so that the decision can be re-run."""
+
+    @_builtins.property
+    def attributes(self) -> Global___Attributes:
+        """What routing knew when it began. Absent: nothing, at normal priority, in an unknown language."""
 
     def __init__(
         self,
@@ -239,10 +361,12 @@ class ConversationStarted(_message.Message):
         contact: _common_pb2.Contact | None = ...,
         subject: _builtins.str = ...,
         customer: Global___CustomerLookup | None = ...,
+        attributes: Global___Attributes | None = ...,
+        outbound: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["contact", b"contact", "customer", b"customer"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["attributes", b"attributes", "contact", b"contact", "customer", b"customer"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "channel", b"channel", "contact", b"contact", "customer", b"customer", "subject", b"subject"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "attributes", b"attributes", "channel", b"channel", "contact", b"contact", "customer", b"customer", "outbound", b"outbound", "subject", b"subject"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -277,6 +401,75 @@ class CustomerLookup(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CustomerLookup: _TypeAlias = CustomerLookup  # noqa: Y015
+
+@_typing.final
+class Attributes(_message.Message):
+    """What is known of a conversation for routing: all of it, not only what is new."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class ValuesEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    VALUES_FIELD_NUMBER: _builtins.int
+    TAGS_FIELD_NUMBER: _builtins.int
+    PRIORITY_FIELD_NUMBER: _builtins.int
+    LANGUAGE_FIELD_NUMBER: _builtins.int
+    ALLOWED_AGENTS_FIELD_NUMBER: _builtins.int
+    priority: _builtins.str
+    """A name of the configuration's priorities. Absent: normal."""
+    language: _builtins.str
+    """BCP 47. Absent, or "und": not known."""
+    @_builtins.property
+    def values(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """By name. A later value of a name replaces the earlier one."""
+
+    @_builtins.property
+    def tags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def allowed_agents(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Only these agents may be given it; none named: everybody."""
+
+    def __init__(
+        self,
+        *,
+        values: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        tags: _abc.Iterable[_builtins.str] | None = ...,
+        priority: _builtins.str | None = ...,
+        language: _builtins.str | None = ...,
+        allowed_agents: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_language", b"_language", "_priority", b"_priority", "language", b"language", "priority", b"priority"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_language", b"_language", "_priority", b"_priority", "allowed_agents", b"allowed_agents", "language", b"language", "priority", b"priority", "tags", b"tags", "values", b"values"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__language: _TypeAlias = _typing.Literal["language"]  # noqa: Y015
+    _WhichOneofArgType__language: _TypeAlias = _typing.Literal["_language", b"_language"]  # noqa: Y015
+    _WhichOneofReturnType__priority: _TypeAlias = _typing.Literal["priority"]  # noqa: Y015
+    _WhichOneofArgType__priority: _TypeAlias = _typing.Literal["_priority", b"_priority"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__language) -> _WhichOneofReturnType__language | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__priority) -> _WhichOneofReturnType__priority | None: ...
+
+Global___Attributes: _TypeAlias = Attributes  # noqa: Y015
 
 @_typing.final
 class MessageReceived(_message.Message):
@@ -338,10 +531,13 @@ class MessageSent(_message.Message):
     CONTENT_FIELD_NUMBER: _builtins.int
     CHANNEL_FIELD_NUMBER: _builtins.int
     ACCOUNT_FIELD_NUMBER: _builtins.int
+    AUTOMATIC_FIELD_NUMBER: _builtins.int
     message_id: _builtins.str
     agent_id: _builtins.str
     channel: _builtins.str
     account: _builtins.str
+    automatic: _routing_pb2.TextKind.ValueType
+    """Present: written by the engine from a template, not by an agent (the agent's id is empty). Never counts as a reply."""
     @_builtins.property
     def content(self) -> _common_pb2.Content: ...
     def __init__(
@@ -352,12 +548,15 @@ class MessageSent(_message.Message):
         content: _common_pb2.Content | None = ...,
         channel: _builtins.str = ...,
         account: _builtins.str = ...,
+        automatic: _routing_pb2.TextKind.ValueType | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["content", b"content"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_automatic", b"_automatic", "automatic", b"automatic", "content", b"content"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "agent_id", b"agent_id", "channel", b"channel", "content", b"content", "message_id", b"message_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_automatic", b"_automatic", "account", b"account", "agent_id", b"agent_id", "automatic", b"automatic", "channel", b"channel", "content", b"content", "message_id", b"message_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__automatic: _TypeAlias = _typing.Literal["automatic"]  # noqa: Y015
+    _WhichOneofArgType__automatic: _TypeAlias = _typing.Literal["_automatic", b"_automatic"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__automatic) -> _WhichOneofReturnType__automatic | None: ...
 
 Global___MessageSent: _TypeAlias = MessageSent  # noqa: Y015
 
@@ -390,16 +589,76 @@ Global___NoteAdded: _TypeAlias = NoteAdded  # noqa: Y015
 
 @_typing.final
 class ConversationQueued(_message.Message):
+    """It waits in a team's queue. All that matching needs to know of it is here, so that a decision can be re-run."""
+
     DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class SkillsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.int
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
 
     TEAM_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     ENTERED_AT_FIELD_NUMBER: _builtins.int
+    POLICY_FIELD_NUMBER: _builtins.int
+    STEP_FIELD_NUMBER: _builtins.int
+    SKILLS_FIELD_NUMBER: _builtins.int
+    BOOST_S_FIELD_NUMBER: _builtins.int
+    TIER_FIELD_NUMBER: _builtins.int
+    STRATEGY_FIELD_NUMBER: _builtins.int
+    STEP_ENDS_AT_FIELD_NUMBER: _builtins.int
+    PREFERRED_FIELD_NUMBER: _builtins.int
+    PREFERRED_UNTIL_FIELD_NUMBER: _builtins.int
+    ASSIGNED_BY_HAND_FIELD_NUMBER: _builtins.int
     team: _builtins.str
     reason: Global___QueueReason.ValueType
+    policy: _builtins.str
+    """The policy that applies; empty: none, it waits for the account's team."""
+    step: _builtins.int
+    """The step of the policy, from 0."""
+    boost_s: _builtins.int
+    """Seconds by which it is served earlier."""
+    tier: _builtins.int
+    """A lower tier always comes first. Absent: 1."""
+    strategy: _routing_pb2.Strategy.ValueType
+    """How an agent is chosen. Absent: as the team does."""
+    assigned_by_hand: _builtins.bool
+    """Given to nobody by itself: an agent must take it."""
     @_builtins.property
     def entered_at(self) -> _timestamp_pb2.Timestamp:
         """Its place in the order; kept when an offer fails."""
+
+    @_builtins.property
+    def skills(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
+        """The level required of each skill."""
+
+    @_builtins.property
+    def step_ends_at(self) -> _timestamp_pb2.Timestamp:
+        """When the next step begins. Absent: this one lasts."""
+
+    @_builtins.property
+    def preferred(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Agents who are considered first."""
+
+    @_builtins.property
+    def preferred_until(self) -> _timestamp_pb2.Timestamp:
+        """Until then nobody but the preferred ones. Absent: everybody at once."""
 
     def __init__(
         self,
@@ -407,12 +666,29 @@ class ConversationQueued(_message.Message):
         team: _builtins.str = ...,
         reason: Global___QueueReason.ValueType = ...,
         entered_at: _timestamp_pb2.Timestamp | None = ...,
+        policy: _builtins.str = ...,
+        step: _builtins.int = ...,
+        skills: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
+        boost_s: _builtins.int = ...,
+        tier: _builtins.int | None = ...,
+        strategy: _routing_pb2.Strategy.ValueType | None = ...,
+        step_ends_at: _timestamp_pb2.Timestamp | None = ...,
+        preferred: _abc.Iterable[_builtins.str] | None = ...,
+        preferred_until: _timestamp_pb2.Timestamp | None = ...,
+        assigned_by_hand: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["entered_at", b"entered_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_strategy", b"_strategy", "_tier", b"_tier", "entered_at", b"entered_at", "preferred_until", b"preferred_until", "step_ends_at", b"step_ends_at", "strategy", b"strategy", "tier", b"tier"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["entered_at", b"entered_at", "reason", b"reason", "team", b"team"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_strategy", b"_strategy", "_tier", b"_tier", "assigned_by_hand", b"assigned_by_hand", "boost_s", b"boost_s", "entered_at", b"entered_at", "policy", b"policy", "preferred", b"preferred", "preferred_until", b"preferred_until", "reason", b"reason", "skills", b"skills", "step", b"step", "step_ends_at", b"step_ends_at", "strategy", b"strategy", "team", b"team", "tier", b"tier"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__strategy: _TypeAlias = _typing.Literal["strategy"]  # noqa: Y015
+    _WhichOneofArgType__strategy: _TypeAlias = _typing.Literal["_strategy", b"_strategy"]  # noqa: Y015
+    _WhichOneofReturnType__tier: _TypeAlias = _typing.Literal["tier"]  # noqa: Y015
+    _WhichOneofArgType__tier: _TypeAlias = _typing.Literal["_tier", b"_tier"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__strategy) -> _WhichOneofReturnType__strategy | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__tier) -> _WhichOneofReturnType__tier | None: ...
 
 Global___ConversationQueued: _TypeAlias = ConversationQueued  # noqa: Y015
 
@@ -515,26 +791,47 @@ class OfferRescinded(_message.Message):
 Global___OfferRescinded: _TypeAlias = OfferRescinded  # noqa: Y015
 
 @_typing.final
+class ExclusionsCleared(_message.Message):
+    """Everybody who could take it had declined or missed it: they are asked again."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExclusionsCleared: _TypeAlias = ExclusionsCleared  # noqa: Y015
+
+@_typing.final
 class ConversationAssigned(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     AGENT_ID_FIELD_NUMBER: _builtins.int
     TEAM_FIELD_NUMBER: _builtins.int
     OFFER_ID_FIELD_NUMBER: _builtins.int
+    BY_HAND_FIELD_NUMBER: _builtins.int
     agent_id: _builtins.str
     team: _builtins.str
     offer_id: _builtins.str
-    """The offer that was accepted."""
+    """The offer that was accepted; empty where nobody was asked or somebody took it."""
+    by_hand: _builtins.bool
+    """Somebody took it or gave it to the agent; may exceed the agent's capacity."""
     def __init__(
         self,
         *,
         agent_id: _builtins.str = ...,
         team: _builtins.str = ...,
         offer_id: _builtins.str = ...,
+        by_hand: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "offer_id", b"offer_id", "team", b"team"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "by_hand", b"by_hand", "offer_id", b"offer_id", "team", b"team"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -548,10 +845,16 @@ class ConversationTransferred(_message.Message):
     FROM_AGENT_ID_FIELD_NUMBER: _builtins.int
     TO_TEAM_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    TO_AGENT_ID_FIELD_NUMBER: _builtins.int
+    ASKED_TEAM_FIELD_NUMBER: _builtins.int
     from_team: _builtins.str
     from_agent_id: _builtins.str
     to_team: _builtins.str
     reason: _builtins.str
+    to_agent_id: _builtins.str
+    """Empty: to the team's queue."""
+    asked_team: _builtins.str
+    """The team it was to go to, where it has been transferred so often that it goes to another; otherwise empty."""
     def __init__(
         self,
         *,
@@ -559,14 +862,237 @@ class ConversationTransferred(_message.Message):
         from_agent_id: _builtins.str = ...,
         to_team: _builtins.str = ...,
         reason: _builtins.str = ...,
+        to_agent_id: _builtins.str = ...,
+        asked_team: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["from_agent_id", b"from_agent_id", "from_team", b"from_team", "reason", b"reason", "to_team", b"to_team"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asked_team", b"asked_team", "from_agent_id", b"from_agent_id", "from_team", b"from_team", "reason", b"reason", "to_agent_id", b"to_agent_id", "to_team", b"to_team"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ConversationTransferred: _TypeAlias = ConversationTransferred  # noqa: Y015
+
+@_typing.final
+class ConversationReleased(_message.Message):
+    """An agent gave it back, or lost it; it is nobody's until it is assigned again."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AGENT_ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    agent_id: _builtins.str
+    reason: _builtins.str
+    def __init__(
+        self,
+        *,
+        agent_id: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ConversationReleased: _TypeAlias = ConversationReleased  # noqa: Y015
+
+@_typing.final
+class ConversationRejected(_message.Message):
+    """It is not accepted and waits in no queue."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEAM_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    team: _builtins.str
+    reason: _builtins.str
+    """no_agent_online."""
+    def __init__(
+        self,
+        *,
+        team: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["reason", b"reason", "team", b"team"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ConversationRejected: _TypeAlias = ConversationRejected  # noqa: Y015
+
+@_typing.final
+class ConversationSnoozed(_message.Message):
+    """Put aside; it wakes at that time, or when its customer writes."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AGENT_ID_FIELD_NUMBER: _builtins.int
+    UNTIL_FIELD_NUMBER: _builtins.int
+    agent_id: _builtins.str
+    @_builtins.property
+    def until(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        agent_id: _builtins.str = ...,
+        until: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["until", b"until"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "until", b"until"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ConversationSnoozed: _TypeAlias = ConversationSnoozed  # noqa: Y015
+
+@_typing.final
+class ConversationWoken(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REASON_FIELD_NUMBER: _builtins.int
+    AGENT_ID_FIELD_NUMBER: _builtins.int
+    reason: Global___WakeReason.ValueType
+    agent_id: _builtins.str
+    """Who has it again, whatever they have in hand; empty: nobody."""
+    def __init__(
+        self,
+        *,
+        reason: Global___WakeReason.ValueType = ...,
+        agent_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ConversationWoken: _TypeAlias = ConversationWoken  # noqa: Y015
+
+@_typing.final
+class AttributesChanged(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ATTRIBUTES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def attributes(self) -> Global___Attributes:
+        """All that is known now, not only what is new."""
+
+    def __init__(
+        self,
+        *,
+        attributes: Global___Attributes | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["attributes", b"attributes"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attributes", b"attributes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AttributesChanged: _TypeAlias = AttributesChanged  # noqa: Y015
+
+@_typing.final
+class ConversationMerged(_message.Message):
+    """It ends in another one; what its customer writes from now on is written there."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INTO_FIELD_NUMBER: _builtins.int
+    into: _builtins.str
+    """The conversation that goes on."""
+    def __init__(
+        self,
+        *,
+        into: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["into", b"into"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ConversationMerged: _TypeAlias = ConversationMerged  # noqa: Y015
+
+@_typing.final
+class ConversationAbsorbed(_message.Message):
+    """Another one ended in it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONVERSATION_ID_FIELD_NUMBER: _builtins.int
+    ENTERED_AT_FIELD_NUMBER: _builtins.int
+    conversation_id: _builtins.str
+    """The one that ended."""
+    @_builtins.property
+    def entered_at(self) -> _timestamp_pb2.Timestamp:
+        """Its place in the order now: the earlier of the two."""
+
+    def __init__(
+        self,
+        *,
+        conversation_id: _builtins.str = ...,
+        entered_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["entered_at", b"entered_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversation_id", b"conversation_id", "entered_at", b"entered_at"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ConversationAbsorbed: _TypeAlias = ConversationAbsorbed  # noqa: Y015
+
+@_typing.final
+class ConversationSplit(_message.Message):
+    """A part of it is a conversation of its own from now on."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONVERSATION_ID_FIELD_NUMBER: _builtins.int
+    conversation_id: _builtins.str
+    """The new one."""
+    def __init__(
+        self,
+        *,
+        conversation_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversation_id", b"conversation_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ConversationSplit: _TypeAlias = ConversationSplit  # noqa: Y015
+
+@_typing.final
+class CallbackScheduled(_message.Message):
+    """To be called in that window; it waits outside every queue until the window begins."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BEGINS_AT_FIELD_NUMBER: _builtins.int
+    ENDS_AT_FIELD_NUMBER: _builtins.int
+    TEAM_FIELD_NUMBER: _builtins.int
+    team: _builtins.str
+    """Whose queue it enters then."""
+    @_builtins.property
+    def begins_at(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def ends_at(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        begins_at: _timestamp_pb2.Timestamp | None = ...,
+        ends_at: _timestamp_pb2.Timestamp | None = ...,
+        team: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["begins_at", b"begins_at", "ends_at", b"ends_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["begins_at", b"begins_at", "ends_at", b"ends_at", "team", b"team"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CallbackScheduled: _TypeAlias = CallbackScheduled  # noqa: Y015
 
 @_typing.final
 class ConversationResolved(_message.Message):
@@ -574,17 +1100,23 @@ class ConversationResolved(_message.Message):
 
     AGENT_ID_FIELD_NUMBER: _builtins.int
     TEAM_FIELD_NUMBER: _builtins.int
+    WRAP_UNTIL_FIELD_NUMBER: _builtins.int
     agent_id: _builtins.str
     team: _builtins.str
+    @_builtins.property
+    def wrap_until(self) -> _timestamp_pb2.Timestamp:
+        """How long its units stay with the agent. Absent: they are free at once."""
+
     def __init__(
         self,
         *,
         agent_id: _builtins.str = ...,
         team: _builtins.str = ...,
+        wrap_until: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["wrap_until", b"wrap_until"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "team", b"team"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "team", b"team", "wrap_until", b"wrap_until"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -597,15 +1129,19 @@ class ConversationReopened(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     REASON_FIELD_NUMBER: _builtins.int
+    SAME_CYCLE_FIELD_NUMBER: _builtins.int
     reason: Global___ReopenReason.ValueType
+    same_cycle: _builtins.bool
+    """So soon after the end that it goes on where it was: transfers and automatic texts are counted on."""
     def __init__(
         self,
         *,
         reason: Global___ReopenReason.ValueType = ...,
+        same_cycle: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["reason", b"reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["reason", b"reason", "same_cycle", b"same_cycle"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

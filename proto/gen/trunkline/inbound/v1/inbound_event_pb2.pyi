@@ -112,15 +112,43 @@ class CustomerMessage(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class AttributesEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     CONTACT_FIELD_NUMBER: _builtins.int
     CONTENT_FIELD_NUMBER: _builtins.int
     AUTOMATIC_FIELD_NUMBER: _builtins.int
     REPLY_ADDRESS_FIELD_NUMBER: _builtins.int
     REFERENCES_FIELD_NUMBER: _builtins.int
+    LANGUAGE_FIELD_NUMBER: _builtins.int
+    TAGS_FIELD_NUMBER: _builtins.int
+    ATTRIBUTES_FIELD_NUMBER: _builtins.int
+    PRIORITY_FIELD_NUMBER: _builtins.int
     automatic: _builtins.bool
     """Sent by a machine (an auto-reply, a bounce): never acknowledged automatically."""
     reply_address: _builtins.str
     """The address to answer to, where it is not the contact's own (Reply-To)."""
+    language: _builtins.str
+    """BCP 47, where the channel knows it; empty: not known."""
+    priority: _builtins.str
+    """A name of the configuration's priorities; empty: leaves it as it is."""
     @_builtins.property
     def contact(self) -> _common_pb2.Contact: ...
     @_builtins.property
@@ -128,6 +156,12 @@ class CustomerMessage(_message.Message):
     @_builtins.property
     def references(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """E-mail only: the References chain to continue, oldest first."""
+
+    @_builtins.property
+    def tags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def attributes(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """What else is known of the conversation, by name; routing conditions may ask for it."""
 
     def __init__(
         self,
@@ -137,10 +171,14 @@ class CustomerMessage(_message.Message):
         automatic: _builtins.bool = ...,
         reply_address: _builtins.str = ...,
         references: _abc.Iterable[_builtins.str] | None = ...,
+        language: _builtins.str = ...,
+        tags: _abc.Iterable[_builtins.str] | None = ...,
+        attributes: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        priority: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["contact", b"contact", "content", b"content"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["automatic", b"automatic", "contact", b"contact", "content", b"content", "references", b"references", "reply_address", b"reply_address"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attributes", b"attributes", "automatic", b"automatic", "contact", b"contact", "content", b"content", "language", b"language", "priority", b"priority", "references", b"references", "reply_address", b"reply_address", "tags", b"tags"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -36,6 +36,7 @@ class OutboundMessage(_message.Message):
     REFERENCES_FIELD_NUMBER: _builtins.int
     CREATED_AT_FIELD_NUMBER: _builtins.int
     POOL_FIELD_NUMBER: _builtins.int
+    AUTOMATIC_FIELD_NUMBER: _builtins.int
     message_id: _builtins.str
     """The id of the MessageSent event's message; the same on every redelivery."""
     tenant: _builtins.str
@@ -44,6 +45,8 @@ class OutboundMessage(_message.Message):
     account: _builtins.str
     pool: _builtins.str
     """The pool that wrote it; the receipt goes back to it."""
+    automatic: _builtins.bool
+    """Written by the engine from a template: the channel marks it as automatic where it can (Auto-Submitted)."""
     @_builtins.property
     def to(self) -> _common_pb2.Contact: ...
     @_builtins.property
@@ -67,10 +70,11 @@ class OutboundMessage(_message.Message):
         references: _abc.Iterable[_builtins.str] | None = ...,
         created_at: _timestamp_pb2.Timestamp | None = ...,
         pool: _builtins.str = ...,
+        automatic: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "created_at", b"created_at", "to", b"to"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "channel", b"channel", "content", b"content", "conversation_id", b"conversation_id", "created_at", b"created_at", "message_id", b"message_id", "pool", b"pool", "references", b"references", "tenant", b"tenant", "to", b"to"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "automatic", b"automatic", "channel", b"channel", "content", b"content", "conversation_id", b"conversation_id", "created_at", b"created_at", "message_id", b"message_id", "pool", b"pool", "references", b"references", "tenant", b"tenant", "to", b"to"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

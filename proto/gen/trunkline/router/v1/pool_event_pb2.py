@@ -24,11 +24,12 @@ _sym_db = _symbol_database.Default()
 
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from trunkline.common.v1 import common_pb2 as trunkline_dot_common_dot_v1_dot_common__pb2
+from trunkline.common.v1 import routing_pb2 as trunkline_dot_common_dot_v1_dot_routing__pb2
 from trunkline.conversations.v1 import conversation_event_pb2 as trunkline_dot_conversations_dot_v1_dot_conversation__event__pb2
 from trunkline.router.v1 import router_service_pb2 as trunkline_dot_router_dot_v1_dot_router__service__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$trunkline/router/v1/pool_event.proto\x12\x13trunkline.router.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a trunkline/common/v1/common.proto\x1a\x33trunkline/conversations/v1/conversation_event.proto\x1a(trunkline/router/v1/router_service.proto\"\xd0\x03\n\tPoolEvent\x12\x10\n\x08pool_seq\x18\x01 \x01(\x03\x12/\n\x0boccurred_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05\x63\x61use\x18\x03 \x01(\t\x12)\n\x05\x61\x63tor\x18\x04 \x01(\x0b\x32\x1a.trunkline.common.v1.Actor\x12\x16\n\x0e\x63onfig_version\x18\x05 \x01(\x03\x12\x45\n\x0c\x63onversation\x18\n \x01(\x0b\x32-.trunkline.conversations.v1.ConversationEventH\x00\x12>\n\x0fpool_configured\x18\x0b \x01(\x0b\x32#.trunkline.router.v1.PoolConfiguredH\x00\x12K\n\x16\x61gent_presence_changed\x18\x0c \x01(\x0b\x32).trunkline.router.v1.AgentPresenceChangedH\x00\x12O\n\x18\x61gent_stopped_responding\x18\r \x01(\x0b\x32+.trunkline.router.v1.AgentStoppedRespondingH\x00\x42\t\n\x07payload\"\xf5\x01\n\x0ePoolConfigured\x12\x0f\n\x07version\x18\x01 \x01(\x03\x12,\n\x05teams\x18\x02 \x03(\x0b\x32\x1d.trunkline.router.v1.PoolTeam\x12.\n\x06\x61gents\x18\x03 \x03(\x0b\x32\x1e.trunkline.router.v1.PoolAgent\x12\x43\n\x08\x61\x63\x63ounts\x18\x04 \x03(\x0b\x32\x31.trunkline.router.v1.PoolConfigured.AccountsEntry\x1a/\n\rAccountsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"/\n\x08PoolTeam\x12\n\n\x02id\x18\x01 \x01(\t\x12\x17\n\x0foffer_timeout_s\x18\x02 \x01(\x05\"F\n\tPoolAgent\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\r\n\x05teams\x18\x03 \x03(\t\x12\x10\n\x08\x63\x61pacity\x18\x04 \x01(\x05\"Y\n\x14\x41gentPresenceChanged\x12\x10\n\x08\x61gent_id\x18\x01 \x01(\t\x12/\n\x08presence\x18\x02 \x01(\x0e\x32\x1d.trunkline.router.v1.Presence\"*\n\x16\x41gentStoppedResponding\x12\x10\n\x08\x61gent_id\x18\x01 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$trunkline/router/v1/pool_event.proto\x12\x13trunkline.router.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a trunkline/common/v1/common.proto\x1a!trunkline/common/v1/routing.proto\x1a\x33trunkline/conversations/v1/conversation_event.proto\x1a(trunkline/router/v1/router_service.proto\"\xd7\x06\n\tPoolEvent\x12\x10\n\x08pool_seq\x18\x01 \x01(\x03\x12/\n\x0boccurred_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05\x63\x61use\x18\x03 \x01(\t\x12)\n\x05\x61\x63tor\x18\x04 \x01(\x0b\x32\x1a.trunkline.common.v1.Actor\x12\x16\n\x0e\x63onfig_version\x18\x05 \x01(\x03\x12\x45\n\x0c\x63onversation\x18\n \x01(\x0b\x32-.trunkline.conversations.v1.ConversationEventH\x00\x12>\n\x0fpool_configured\x18\x0b \x01(\x0b\x32#.trunkline.router.v1.PoolConfiguredH\x00\x12K\n\x16\x61gent_presence_changed\x18\x0c \x01(\x0b\x32).trunkline.router.v1.AgentPresenceChangedH\x00\x12O\n\x18\x61gent_stopped_responding\x18\r \x01(\x0b\x32+.trunkline.router.v1.AgentStoppedRespondingH\x00\x12G\n\x14\x61gent_responds_again\x18\x0e \x01(\x0b\x32\'.trunkline.router.v1.AgentRespondsAgainH\x00\x12M\n\x17\x61gent_accepting_changed\x18\x0f \x01(\x0b\x32*.trunkline.router.v1.AgentAcceptingChangedH\x00\x12@\n\x10\x61gent_configured\x18\x10 \x01(\x0b\x32$.trunkline.router.v1.AgentConfiguredH\x00\x12:\n\ragent_removed\x18\x11 \x01(\x0b\x32!.trunkline.router.v1.AgentRemovedH\x00\x12\x34\n\nagent_lost\x18\x12 \x01(\x0b\x32\x1e.trunkline.router.v1.AgentLostH\x00\x12\x39\n\rwrap_up_ended\x18\x13 \x01(\x0b\x32 .trunkline.router.v1.WrapUpEndedH\x00\x42\t\n\x07payload\"\xbc\x05\n\x0ePoolConfigured\x12\x0f\n\x07version\x18\x01 \x01(\x03\x12,\n\x05teams\x18\x02 \x03(\x0b\x32\x1d.trunkline.router.v1.PoolTeam\x12.\n\x06\x61gents\x18\x03 \x03(\x0b\x32\x1e.trunkline.router.v1.PoolAgent\x12\x43\n\x08\x61\x63\x63ounts\x18\x04 \x03(\x0b\x32\x31.trunkline.router.v1.PoolConfigured.AccountsEntry\x12\x31\n\x08policies\x18\x05 \x03(\x0b\x32\x1f.trunkline.router.v1.PoolPolicy\x12>\n\x0f\x63hannel_classes\x18\x06 \x03(\x0b\x32%.trunkline.router.v1.PoolChannelClass\x12G\n\npriorities\x18\x07 \x03(\x0b\x32\x33.trunkline.router.v1.PoolConfigured.PrioritiesEntry\x12,\n\x05texts\x18\x08 \x03(\x0b\x32\x1d.trunkline.router.v1.PoolText\x12\x45\n\tcalendars\x18\t \x03(\x0b\x32\x32.trunkline.router.v1.PoolConfigured.CalendarsEntry\x12/\n\x06limits\x18\n \x01(\x0b\x32\x1f.trunkline.router.v1.PoolLimits\x1a/\n\rAccountsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a\x31\n\x0fPrioritiesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x05:\x02\x38\x01\x1a\x30\n\x0e\x43\x61lendarsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xd1\x04\n\x08PoolTeam\x12\n\n\x02id\x18\x01 \x01(\t\x12\x17\n\x0foffer_timeout_s\x18\x02 \x01(\x05\x12/\n\x08strategy\x18\x03 \x01(\x0e\x32\x1d.trunkline.common.v1.Strategy\x12.\n\x05order\x18\x04 \x01(\x0e\x32\x1f.trunkline.common.v1.QueueOrder\x12\x17\n\nmax_missed\x18\x05 \x01(\x05H\x00\x88\x01\x01\x12\x1c\n\x0freoffer_after_s\x18\x06 \x01(\x05H\x01\x88\x01\x01\x12\x13\n\x0b\x61ssign_bots\x18\x07 \x01(\x08\x12\"\n\x15\x61\x63\x63\x65pt_without_agents\x18\x08 \x01(\x08H\x02\x88\x01\x01\x12\x19\n\x11\x61way_is_available\x18\t \x01(\x08\x12\x18\n\x0b\x61uto_assign\x18\n \x01(\x08H\x03\x88\x01\x01\x12\x19\n\x11never_auto_assign\x18\x0b \x01(\t\x12\x10\n\x08rate_max\x18\x0c \x01(\x05\x12\x1a\n\rrate_window_s\x18\r \x01(\x05H\x04\x88\x01\x01\x12\x1b\n\x0ereply_target_s\x18\x0e \x01(\x05H\x05\x88\x01\x01\x12\x1c\n\x0freopen_sticky_s\x18\x0f \x01(\x05H\x06\x88\x01\x01\x12\x10\n\x08\x63\x61lendar\x18\x10 \x01(\tB\r\n\x0b_max_missedB\x12\n\x10_reoffer_after_sB\x18\n\x16_accept_without_agentsB\x0e\n\x0c_auto_assignB\x10\n\x0e_rate_window_sB\x11\n\x0f_reply_target_sB\x12\n\x10_reopen_sticky_s\"\xb3\x02\n\tPoolAgent\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\r\n\x05teams\x18\x03 \x03(\t\x12\x10\n\x08\x63\x61pacity\x18\x04 \x01(\x05\x12:\n\x06skills\x18\x05 \x03(\x0b\x32*.trunkline.router.v1.PoolAgent.SkillsEntry\x12\x36\n\x04\x63\x61ps\x18\x06 \x03(\x0b\x32(.trunkline.router.v1.PoolAgent.CapsEntry\x12\x0b\n\x03\x62ot\x18\x07 \x01(\x08\x12\x0e\n\x06\x62y_api\x18\x08 \x01(\x08\x1a-\n\x0bSkillsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x05:\x02\x38\x01\x1a+\n\tCapsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x05:\x02\x38\x01\"\xe6\x01\n\x10PoolChannelClass\x12\n\n\x02id\x18\x01 \x01(\t\x12\x10\n\x08\x63hannels\x18\x02 \x03(\t\x12\x13\n\x06weight\x18\x03 \x01(\x05H\x00\x88\x01\x01\x12\x15\n\rinterruptible\x18\x04 \x01(\x08\x12,\n\x04mode\x18\x05 \x01(\x0e\x32\x1e.trunkline.common.v1.OfferMode\x12\x16\n\tbroadcast\x18\x06 \x01(\x05H\x01\x88\x01\x01\x12\x0e\n\x06wrap_s\x18\x07 \x01(\x05\x12\x19\n\x11requeue_when_lost\x18\x08 \x01(\x08\x42\t\n\x07_weightB\x0c\n\n_broadcast\"\x9f\x01\n\nPoolPolicy\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04when\x18\x02 \x01(\t\x12,\n\x05steps\x18\x03 \x03(\x0b\x32\x1d.trunkline.router.v1.PoolStep\x12\x11\n\x04tier\x18\x04 \x01(\x05H\x00\x88\x01\x01\x12\x15\n\roverflow_team\x18\x05 \x01(\t\x12\x16\n\x0eoverflow_agent\x18\x06 \x01(\tB\x07\n\x05_tier\"\xb8\x02\n\x08PoolStep\x12\x0c\n\x04team\x18\x01 \x01(\t\x12\x39\n\x06skills\x18\x02 \x03(\x0b\x32).trunkline.router.v1.PoolStep.SkillsEntry\x12\x0c\n\x04\x64rop\x18\x03 \x03(\t\x12\x11\n\tpreferred\x18\x04 \x03(\t\x12\x15\n\rsticky_wait_s\x18\x05 \x01(\x05\x12\x34\n\x08strategy\x18\x06 \x01(\x0e\x32\x1d.trunkline.common.v1.StrategyH\x00\x88\x01\x01\x12\x18\n\x10priority_boost_s\x18\x07 \x01(\x05\x12\x0e\n\x06wait_s\x18\x08 \x01(\x05\x12\x0f\n\x07skip_if\x18\t \x01(\t\x1a-\n\x0bSkillsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x05:\x02\x38\x01\x42\x0b\n\t_strategy\"h\n\x08PoolText\x12+\n\x04kind\x18\x01 \x01(\x0e\x32\x1d.trunkline.common.v1.TextKind\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\x0f\n\x07\x63hannel\x18\x03 \x01(\t\x12\x10\n\x08language\x18\x04 \x01(\t\"\x9c\x01\n\nPoolLimits\x12\x15\n\rmax_transfers\x18\x01 \x01(\x05\x12\x17\n\x0f\x65scalation_team\x18\x02 \x01(\t\x12\x1a\n\ragent_grace_s\x18\x03 \x01(\x05H\x00\x88\x01\x01\x12\x17\n\x0f\x64\x65\x66lect_after_s\x18\x04 \x01(\x05\x12\x17\n\x0freopen_within_s\x18\x05 \x01(\x05\x42\x10\n\x0e_agent_grace_s\"Y\n\x14\x41gentPresenceChanged\x12\x10\n\x08\x61gent_id\x18\x01 \x01(\t\x12/\n\x08presence\x18\x02 \x01(\x0e\x32\x1d.trunkline.router.v1.Presence\"*\n\x16\x41gentStoppedResponding\x12\x10\n\x08\x61gent_id\x18\x01 \x01(\t\"&\n\x12\x41gentRespondsAgain\x12\x10\n\x08\x61gent_id\x18\x01 \x01(\t\"<\n\x15\x41gentAcceptingChanged\x12\x10\n\x08\x61gent_id\x18\x01 \x01(\t\x12\x11\n\taccepting\x18\x02 \x01(\x08\"@\n\x0f\x41gentConfigured\x12-\n\x05\x61gent\x18\x01 \x01(\x0b\x32\x1e.trunkline.router.v1.PoolAgent\" \n\x0c\x41gentRemoved\x12\x10\n\x08\x61gent_id\x18\x01 \x01(\t\"\x1d\n\tAgentLost\x12\x10\n\x08\x61gent_id\x18\x01 \x01(\t\"8\n\x0bWrapUpEnded\x12\x10\n\x08\x61gent_id\x18\x01 \x01(\t\x12\x17\n\x0f\x63onversation_id\x18\x02 \x01(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,18 +38,60 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_POOLCONFIGURED_ACCOUNTSENTRY']._loaded_options = None
   _globals['_POOLCONFIGURED_ACCOUNTSENTRY']._serialized_options = b'8\001'
-  _globals['_POOLEVENT']._serialized_start=224
-  _globals['_POOLEVENT']._serialized_end=688
-  _globals['_POOLCONFIGURED']._serialized_start=691
-  _globals['_POOLCONFIGURED']._serialized_end=936
-  _globals['_POOLCONFIGURED_ACCOUNTSENTRY']._serialized_start=889
-  _globals['_POOLCONFIGURED_ACCOUNTSENTRY']._serialized_end=936
-  _globals['_POOLTEAM']._serialized_start=938
-  _globals['_POOLTEAM']._serialized_end=985
-  _globals['_POOLAGENT']._serialized_start=987
-  _globals['_POOLAGENT']._serialized_end=1057
-  _globals['_AGENTPRESENCECHANGED']._serialized_start=1059
-  _globals['_AGENTPRESENCECHANGED']._serialized_end=1148
-  _globals['_AGENTSTOPPEDRESPONDING']._serialized_start=1150
-  _globals['_AGENTSTOPPEDRESPONDING']._serialized_end=1192
+  _globals['_POOLCONFIGURED_PRIORITIESENTRY']._loaded_options = None
+  _globals['_POOLCONFIGURED_PRIORITIESENTRY']._serialized_options = b'8\001'
+  _globals['_POOLCONFIGURED_CALENDARSENTRY']._loaded_options = None
+  _globals['_POOLCONFIGURED_CALENDARSENTRY']._serialized_options = b'8\001'
+  _globals['_POOLAGENT_SKILLSENTRY']._loaded_options = None
+  _globals['_POOLAGENT_SKILLSENTRY']._serialized_options = b'8\001'
+  _globals['_POOLAGENT_CAPSENTRY']._loaded_options = None
+  _globals['_POOLAGENT_CAPSENTRY']._serialized_options = b'8\001'
+  _globals['_POOLSTEP_SKILLSENTRY']._loaded_options = None
+  _globals['_POOLSTEP_SKILLSENTRY']._serialized_options = b'8\001'
+  _globals['_POOLEVENT']._serialized_start=259
+  _globals['_POOLEVENT']._serialized_end=1114
+  _globals['_POOLCONFIGURED']._serialized_start=1117
+  _globals['_POOLCONFIGURED']._serialized_end=1817
+  _globals['_POOLCONFIGURED_ACCOUNTSENTRY']._serialized_start=1669
+  _globals['_POOLCONFIGURED_ACCOUNTSENTRY']._serialized_end=1716
+  _globals['_POOLCONFIGURED_PRIORITIESENTRY']._serialized_start=1718
+  _globals['_POOLCONFIGURED_PRIORITIESENTRY']._serialized_end=1767
+  _globals['_POOLCONFIGURED_CALENDARSENTRY']._serialized_start=1769
+  _globals['_POOLCONFIGURED_CALENDARSENTRY']._serialized_end=1817
+  _globals['_POOLTEAM']._serialized_start=1820
+  _globals['_POOLTEAM']._serialized_end=2413
+  _globals['_POOLAGENT']._serialized_start=2416
+  _globals['_POOLAGENT']._serialized_end=2723
+  _globals['_POOLAGENT_SKILLSENTRY']._serialized_start=2633
+  _globals['_POOLAGENT_SKILLSENTRY']._serialized_end=2678
+  _globals['_POOLAGENT_CAPSENTRY']._serialized_start=2680
+  _globals['_POOLAGENT_CAPSENTRY']._serialized_end=2723
+  _globals['_POOLCHANNELCLASS']._serialized_start=2726
+  _globals['_POOLCHANNELCLASS']._serialized_end=2956
+  _globals['_POOLPOLICY']._serialized_start=2959
+  _globals['_POOLPOLICY']._serialized_end=3118
+  _globals['_POOLSTEP']._serialized_start=3121
+  _globals['_POOLSTEP']._serialized_end=3433
+  _globals['_POOLSTEP_SKILLSENTRY']._serialized_start=2633
+  _globals['_POOLSTEP_SKILLSENTRY']._serialized_end=2678
+  _globals['_POOLTEXT']._serialized_start=3435
+  _globals['_POOLTEXT']._serialized_end=3539
+  _globals['_POOLLIMITS']._serialized_start=3542
+  _globals['_POOLLIMITS']._serialized_end=3698
+  _globals['_AGENTPRESENCECHANGED']._serialized_start=3700
+  _globals['_AGENTPRESENCECHANGED']._serialized_end=3789
+  _globals['_AGENTSTOPPEDRESPONDING']._serialized_start=3791
+  _globals['_AGENTSTOPPEDRESPONDING']._serialized_end=3833
+  _globals['_AGENTRESPONDSAGAIN']._serialized_start=3835
+  _globals['_AGENTRESPONDSAGAIN']._serialized_end=3873
+  _globals['_AGENTACCEPTINGCHANGED']._serialized_start=3875
+  _globals['_AGENTACCEPTINGCHANGED']._serialized_end=3935
+  _globals['_AGENTCONFIGURED']._serialized_start=3937
+  _globals['_AGENTCONFIGURED']._serialized_end=4001
+  _globals['_AGENTREMOVED']._serialized_start=4003
+  _globals['_AGENTREMOVED']._serialized_end=4035
+  _globals['_AGENTLOST']._serialized_start=4037
+  _globals['_AGENTLOST']._serialized_end=4066
+  _globals['_WRAPUPENDED']._serialized_start=4068
+  _globals['_WRAPUPENDED']._serialized_end=4124
 # @@protoc_insertion_point(module_scope)

@@ -9,6 +9,7 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from trunkline.common.v1 import common_pb2 as _common_pb2
+from trunkline.common.v1 import routing_pb2 as _routing_pb2
 from trunkline.conversations.v1 import conversation_event_pb2 as _conversation_event_pb2
 from trunkline.router.v1 import router_service_pb2 as _router_service_pb2
 import builtins as _builtins
@@ -37,6 +38,12 @@ class PoolEvent(_message.Message):
     POOL_CONFIGURED_FIELD_NUMBER: _builtins.int
     AGENT_PRESENCE_CHANGED_FIELD_NUMBER: _builtins.int
     AGENT_STOPPED_RESPONDING_FIELD_NUMBER: _builtins.int
+    AGENT_RESPONDS_AGAIN_FIELD_NUMBER: _builtins.int
+    AGENT_ACCEPTING_CHANGED_FIELD_NUMBER: _builtins.int
+    AGENT_CONFIGURED_FIELD_NUMBER: _builtins.int
+    AGENT_REMOVED_FIELD_NUMBER: _builtins.int
+    AGENT_LOST_FIELD_NUMBER: _builtins.int
+    WRAP_UP_ENDED_FIELD_NUMBER: _builtins.int
     pool_seq: _builtins.int
     cause: _builtins.str
     config_version: _builtins.int
@@ -54,6 +61,18 @@ class PoolEvent(_message.Message):
     def agent_presence_changed(self) -> Global___AgentPresenceChanged: ...
     @_builtins.property
     def agent_stopped_responding(self) -> Global___AgentStoppedResponding: ...
+    @_builtins.property
+    def agent_responds_again(self) -> Global___AgentRespondsAgain: ...
+    @_builtins.property
+    def agent_accepting_changed(self) -> Global___AgentAcceptingChanged: ...
+    @_builtins.property
+    def agent_configured(self) -> Global___AgentConfigured: ...
+    @_builtins.property
+    def agent_removed(self) -> Global___AgentRemoved: ...
+    @_builtins.property
+    def agent_lost(self) -> Global___AgentLost: ...
+    @_builtins.property
+    def wrap_up_ended(self) -> Global___WrapUpEnded: ...
     def __init__(
         self,
         *,
@@ -66,12 +85,18 @@ class PoolEvent(_message.Message):
         pool_configured: Global___PoolConfigured | None = ...,
         agent_presence_changed: Global___AgentPresenceChanged | None = ...,
         agent_stopped_responding: Global___AgentStoppedResponding | None = ...,
+        agent_responds_again: Global___AgentRespondsAgain | None = ...,
+        agent_accepting_changed: Global___AgentAcceptingChanged | None = ...,
+        agent_configured: Global___AgentConfigured | None = ...,
+        agent_removed: Global___AgentRemoved | None = ...,
+        agent_lost: Global___AgentLost | None = ...,
+        wrap_up_ended: Global___WrapUpEnded | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "agent_presence_changed", b"agent_presence_changed", "agent_stopped_responding", b"agent_stopped_responding", "conversation", b"conversation", "occurred_at", b"occurred_at", "payload", b"payload", "pool_configured", b"pool_configured"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "agent_accepting_changed", b"agent_accepting_changed", "agent_configured", b"agent_configured", "agent_lost", b"agent_lost", "agent_presence_changed", b"agent_presence_changed", "agent_removed", b"agent_removed", "agent_responds_again", b"agent_responds_again", "agent_stopped_responding", b"agent_stopped_responding", "conversation", b"conversation", "occurred_at", b"occurred_at", "payload", b"payload", "pool_configured", b"pool_configured", "wrap_up_ended", b"wrap_up_ended"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "agent_presence_changed", b"agent_presence_changed", "agent_stopped_responding", b"agent_stopped_responding", "cause", b"cause", "config_version", b"config_version", "conversation", b"conversation", "occurred_at", b"occurred_at", "payload", b"payload", "pool_configured", b"pool_configured", "pool_seq", b"pool_seq"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "agent_accepting_changed", b"agent_accepting_changed", "agent_configured", b"agent_configured", "agent_lost", b"agent_lost", "agent_presence_changed", b"agent_presence_changed", "agent_removed", b"agent_removed", "agent_responds_again", b"agent_responds_again", "agent_stopped_responding", b"agent_stopped_responding", "cause", b"cause", "config_version", b"config_version", "conversation", b"conversation", "occurred_at", b"occurred_at", "payload", b"payload", "pool_configured", b"pool_configured", "pool_seq", b"pool_seq", "wrap_up_ended", b"wrap_up_ended"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_payload: _TypeAlias = _typing.Literal["conversation", "pool_configured", "agent_presence_changed", "agent_stopped_responding"]  # noqa: Y015
+    _WhichOneofReturnType_payload: _TypeAlias = _typing.Literal["conversation", "pool_configured", "agent_presence_changed", "agent_stopped_responding", "agent_responds_again", "agent_accepting_changed", "agent_configured", "agent_removed", "agent_lost", "wrap_up_ended"]  # noqa: Y015
     _WhichOneofArgType_payload: _TypeAlias = _typing.Literal["payload", b"payload"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_payload) -> _WhichOneofReturnType_payload | None: ...
 
@@ -79,7 +104,9 @@ Global___PoolEvent: _TypeAlias = PoolEvent  # noqa: Y015
 
 @_typing.final
 class PoolConfigured(_message.Message):
-    """A version of the tenant's configuration came into force in this pool: the part of it that concerns the pool."""
+    """A version of the tenant's configuration came into force in this pool: the part of it that concerns the pool. What is
+    absent has the value that its comment names.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -103,10 +130,56 @@ class PoolConfigured(_message.Message):
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
+    @_typing.final
+    class PrioritiesEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.int
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class CalendarsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     VERSION_FIELD_NUMBER: _builtins.int
     TEAMS_FIELD_NUMBER: _builtins.int
     AGENTS_FIELD_NUMBER: _builtins.int
     ACCOUNTS_FIELD_NUMBER: _builtins.int
+    POLICIES_FIELD_NUMBER: _builtins.int
+    CHANNEL_CLASSES_FIELD_NUMBER: _builtins.int
+    PRIORITIES_FIELD_NUMBER: _builtins.int
+    TEXTS_FIELD_NUMBER: _builtins.int
+    CALENDARS_FIELD_NUMBER: _builtins.int
+    LIMITS_FIELD_NUMBER: _builtins.int
     version: _builtins.int
     @_builtins.property
     def teams(self) -> _containers.RepeatedCompositeFieldContainer[Global___PoolTeam]: ...
@@ -116,6 +189,24 @@ class PoolConfigured(_message.Message):
     def accounts(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """Team by channel account."""
 
+    @_builtins.property
+    def policies(self) -> _containers.RepeatedCompositeFieldContainer[Global___PoolPolicy]:
+        """In order; the first whose condition holds applies. None: a conversation waits for its account's team."""
+
+    @_builtins.property
+    def channel_classes(self) -> _containers.RepeatedCompositeFieldContainer[Global___PoolChannelClass]: ...
+    @_builtins.property
+    def priorities(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
+        """Seconds by which a priority is served earlier. Empty: high 1800, low 0, normal 300, urgent 7200."""
+
+    @_builtins.property
+    def texts(self) -> _containers.RepeatedCompositeFieldContainer[Global___PoolText]: ...
+    @_builtins.property
+    def calendars(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Business hours by name, as canonical JSON."""
+
+    @_builtins.property
+    def limits(self) -> Global___PoolLimits: ...
     def __init__(
         self,
         *,
@@ -123,10 +214,16 @@ class PoolConfigured(_message.Message):
         teams: _abc.Iterable[Global___PoolTeam] | None = ...,
         agents: _abc.Iterable[Global___PoolAgent] | None = ...,
         accounts: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        policies: _abc.Iterable[Global___PoolPolicy] | None = ...,
+        channel_classes: _abc.Iterable[Global___PoolChannelClass] | None = ...,
+        priorities: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
+        texts: _abc.Iterable[Global___PoolText] | None = ...,
+        calendars: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        limits: Global___PoolLimits | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["limits", b"limits"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accounts", b"accounts", "agents", b"agents", "teams", b"teams", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accounts", b"accounts", "agents", b"agents", "calendars", b"calendars", "channel_classes", b"channel_classes", "limits", b"limits", "policies", b"policies", "priorities", b"priorities", "teams", b"teams", "texts", b"texts", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -138,19 +235,100 @@ class PoolTeam(_message.Message):
 
     ID_FIELD_NUMBER: _builtins.int
     OFFER_TIMEOUT_S_FIELD_NUMBER: _builtins.int
+    STRATEGY_FIELD_NUMBER: _builtins.int
+    ORDER_FIELD_NUMBER: _builtins.int
+    MAX_MISSED_FIELD_NUMBER: _builtins.int
+    REOFFER_AFTER_S_FIELD_NUMBER: _builtins.int
+    ASSIGN_BOTS_FIELD_NUMBER: _builtins.int
+    ACCEPT_WITHOUT_AGENTS_FIELD_NUMBER: _builtins.int
+    AWAY_IS_AVAILABLE_FIELD_NUMBER: _builtins.int
+    AUTO_ASSIGN_FIELD_NUMBER: _builtins.int
+    NEVER_AUTO_ASSIGN_FIELD_NUMBER: _builtins.int
+    RATE_MAX_FIELD_NUMBER: _builtins.int
+    RATE_WINDOW_S_FIELD_NUMBER: _builtins.int
+    REPLY_TARGET_S_FIELD_NUMBER: _builtins.int
+    REOPEN_STICKY_S_FIELD_NUMBER: _builtins.int
+    CALENDAR_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     offer_timeout_s: _builtins.int
+    strategy: _routing_pb2.Strategy.ValueType
+    """Longest idle."""
+    order: _routing_pb2.QueueOrder.ValueType
+    """Boost."""
+    max_missed: _builtins.int
+    """Offers missed in a row before the agent counts as not responding: 3."""
+    reoffer_after_s: _builtins.int
+    """How long until agents who declined or missed a conversation are asked again where nobody else is left: 60."""
+    assign_bots: _builtins.bool
+    accept_without_agents: _builtins.bool
+    """Whether conversations wait while nobody is there: yes."""
+    away_is_available: _builtins.bool
+    auto_assign: _builtins.bool
+    """Whether work is given out without being asked for: yes."""
+    never_auto_assign: _builtins.str
+    """A condition in CEL; what it holds for is only taken by hand. Empty: nothing."""
+    rate_max: _builtins.int
+    """Assignments an agent gets at most within the window; 0: no limit."""
+    rate_window_s: _builtins.int
+    """3600."""
+    reply_target_s: _builtins.int
+    """How long after the customer wrote an answer is due: 3600."""
+    reopen_sticky_s: _builtins.int
+    """How long after it was resolved a conversation goes back to its last agent first: 86400."""
+    calendar: _builtins.str
+    """The name of its business hours; empty: always open."""
     def __init__(
         self,
         *,
         id: _builtins.str = ...,
         offer_timeout_s: _builtins.int = ...,
+        strategy: _routing_pb2.Strategy.ValueType = ...,
+        order: _routing_pb2.QueueOrder.ValueType = ...,
+        max_missed: _builtins.int | None = ...,
+        reoffer_after_s: _builtins.int | None = ...,
+        assign_bots: _builtins.bool = ...,
+        accept_without_agents: _builtins.bool | None = ...,
+        away_is_available: _builtins.bool = ...,
+        auto_assign: _builtins.bool | None = ...,
+        never_auto_assign: _builtins.str = ...,
+        rate_max: _builtins.int = ...,
+        rate_window_s: _builtins.int | None = ...,
+        reply_target_s: _builtins.int | None = ...,
+        reopen_sticky_s: _builtins.int | None = ...,
+        calendar: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_accept_without_agents", b"_accept_without_agents", "_auto_assign", b"_auto_assign", "_max_missed", b"_max_missed", "_rate_window_s", b"_rate_window_s", "_reoffer_after_s", b"_reoffer_after_s", "_reopen_sticky_s", b"_reopen_sticky_s", "_reply_target_s", b"_reply_target_s", "accept_without_agents", b"accept_without_agents", "auto_assign", b"auto_assign", "max_missed", b"max_missed", "rate_window_s", b"rate_window_s", "reoffer_after_s", b"reoffer_after_s", "reopen_sticky_s", b"reopen_sticky_s", "reply_target_s", b"reply_target_s"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "offer_timeout_s", b"offer_timeout_s"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_accept_without_agents", b"_accept_without_agents", "_auto_assign", b"_auto_assign", "_max_missed", b"_max_missed", "_rate_window_s", b"_rate_window_s", "_reoffer_after_s", b"_reoffer_after_s", "_reopen_sticky_s", b"_reopen_sticky_s", "_reply_target_s", b"_reply_target_s", "accept_without_agents", b"accept_without_agents", "assign_bots", b"assign_bots", "auto_assign", b"auto_assign", "away_is_available", b"away_is_available", "calendar", b"calendar", "id", b"id", "max_missed", b"max_missed", "never_auto_assign", b"never_auto_assign", "offer_timeout_s", b"offer_timeout_s", "order", b"order", "rate_max", b"rate_max", "rate_window_s", b"rate_window_s", "reoffer_after_s", b"reoffer_after_s", "reopen_sticky_s", b"reopen_sticky_s", "reply_target_s", b"reply_target_s", "strategy", b"strategy"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__accept_without_agents: _TypeAlias = _typing.Literal["accept_without_agents"]  # noqa: Y015
+    _WhichOneofArgType__accept_without_agents: _TypeAlias = _typing.Literal["_accept_without_agents", b"_accept_without_agents"]  # noqa: Y015
+    _WhichOneofReturnType__auto_assign: _TypeAlias = _typing.Literal["auto_assign"]  # noqa: Y015
+    _WhichOneofArgType__auto_assign: _TypeAlias = _typing.Literal["_auto_assign", b"_auto_assign"]  # noqa: Y015
+    _WhichOneofReturnType__max_missed: _TypeAlias = _typing.Literal["max_missed"]  # noqa: Y015
+    _WhichOneofArgType__max_missed: _TypeAlias = _typing.Literal["_max_missed", b"_max_missed"]  # noqa: Y015
+    _WhichOneofReturnType__rate_window_s: _TypeAlias = _typing.Literal["rate_window_s"]  # noqa: Y015
+    _WhichOneofArgType__rate_window_s: _TypeAlias = _typing.Literal["_rate_window_s", b"_rate_window_s"]  # noqa: Y015
+    _WhichOneofReturnType__reoffer_after_s: _TypeAlias = _typing.Literal["reoffer_after_s"]  # noqa: Y015
+    _WhichOneofArgType__reoffer_after_s: _TypeAlias = _typing.Literal["_reoffer_after_s", b"_reoffer_after_s"]  # noqa: Y015
+    _WhichOneofReturnType__reopen_sticky_s: _TypeAlias = _typing.Literal["reopen_sticky_s"]  # noqa: Y015
+    _WhichOneofArgType__reopen_sticky_s: _TypeAlias = _typing.Literal["_reopen_sticky_s", b"_reopen_sticky_s"]  # noqa: Y015
+    _WhichOneofReturnType__reply_target_s: _TypeAlias = _typing.Literal["reply_target_s"]  # noqa: Y015
+    _WhichOneofArgType__reply_target_s: _TypeAlias = _typing.Literal["_reply_target_s", b"_reply_target_s"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__accept_without_agents) -> _WhichOneofReturnType__accept_without_agents | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__auto_assign) -> _WhichOneofReturnType__auto_assign | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__max_missed) -> _WhichOneofReturnType__max_missed | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__rate_window_s) -> _WhichOneofReturnType__rate_window_s | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__reoffer_after_s) -> _WhichOneofReturnType__reoffer_after_s | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__reopen_sticky_s) -> _WhichOneofReturnType__reopen_sticky_s | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__reply_target_s) -> _WhichOneofReturnType__reply_target_s | None: ...
 
 Global___PoolTeam: _TypeAlias = PoolTeam  # noqa: Y015
 
@@ -158,15 +336,71 @@ Global___PoolTeam: _TypeAlias = PoolTeam  # noqa: Y015
 class PoolAgent(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class SkillsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.int
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class CapsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.int
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     ID_FIELD_NUMBER: _builtins.int
     NAME_FIELD_NUMBER: _builtins.int
     TEAMS_FIELD_NUMBER: _builtins.int
     CAPACITY_FIELD_NUMBER: _builtins.int
+    SKILLS_FIELD_NUMBER: _builtins.int
+    CAPS_FIELD_NUMBER: _builtins.int
+    BOT_FIELD_NUMBER: _builtins.int
+    BY_API_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     name: _builtins.str
     capacity: _builtins.int
+    """Units in all."""
+    bot: _builtins.bool
+    by_api: _builtins.bool
+    """Made by a command: a new configuration does not remove it."""
     @_builtins.property
     def teams(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def skills(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
+        """Levels 1 to 5."""
+
+    @_builtins.property
+    def caps(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
+        """Units at most of a channel class."""
+
     def __init__(
         self,
         *,
@@ -174,14 +408,263 @@ class PoolAgent(_message.Message):
         name: _builtins.str = ...,
         teams: _abc.Iterable[_builtins.str] | None = ...,
         capacity: _builtins.int = ...,
+        skills: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
+        caps: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
+        bot: _builtins.bool = ...,
+        by_api: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["capacity", b"capacity", "id", b"id", "name", b"name", "teams", b"teams"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bot", b"bot", "by_api", b"by_api", "capacity", b"capacity", "caps", b"caps", "id", b"id", "name", b"name", "skills", b"skills", "teams", b"teams"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___PoolAgent: _TypeAlias = PoolAgent  # noqa: Y015
+
+@_typing.final
+class PoolChannelClass(_message.Message):
+    """Channels that weigh the same. A channel that no class names weighs 1, is primary and offered."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    CHANNELS_FIELD_NUMBER: _builtins.int
+    WEIGHT_FIELD_NUMBER: _builtins.int
+    INTERRUPTIBLE_FIELD_NUMBER: _builtins.int
+    MODE_FIELD_NUMBER: _builtins.int
+    BROADCAST_FIELD_NUMBER: _builtins.int
+    WRAP_S_FIELD_NUMBER: _builtins.int
+    REQUEUE_WHEN_LOST_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    weight: _builtins.int
+    """Units of one conversation: 1."""
+    interruptible: _builtins.bool
+    """Does not take room from work that is not."""
+    mode: _routing_pb2.OfferMode.ValueType
+    """Offer."""
+    broadcast: _builtins.int
+    """How many agents are asked at once: 1. The first to accept has it."""
+    wrap_s: _builtins.int
+    """How long the units stay with the agent after the end."""
+    requeue_when_lost: _builtins.bool
+    """Work of an agent who is lost goes back to the queue; otherwise it stays theirs."""
+    @_builtins.property
+    def channels(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        channels: _abc.Iterable[_builtins.str] | None = ...,
+        weight: _builtins.int | None = ...,
+        interruptible: _builtins.bool = ...,
+        mode: _routing_pb2.OfferMode.ValueType = ...,
+        broadcast: _builtins.int | None = ...,
+        wrap_s: _builtins.int = ...,
+        requeue_when_lost: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_broadcast", b"_broadcast", "_weight", b"_weight", "broadcast", b"broadcast", "weight", b"weight"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_broadcast", b"_broadcast", "_weight", b"_weight", "broadcast", b"broadcast", "channels", b"channels", "id", b"id", "interruptible", b"interruptible", "mode", b"mode", "requeue_when_lost", b"requeue_when_lost", "weight", b"weight", "wrap_s", b"wrap_s"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__broadcast: _TypeAlias = _typing.Literal["broadcast"]  # noqa: Y015
+    _WhichOneofArgType__broadcast: _TypeAlias = _typing.Literal["_broadcast", b"_broadcast"]  # noqa: Y015
+    _WhichOneofReturnType__weight: _TypeAlias = _typing.Literal["weight"]  # noqa: Y015
+    _WhichOneofArgType__weight: _TypeAlias = _typing.Literal["_weight", b"_weight"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__broadcast) -> _WhichOneofReturnType__broadcast | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__weight) -> _WhichOneofReturnType__weight | None: ...
+
+Global___PoolChannelClass: _TypeAlias = PoolChannelClass  # noqa: Y015
+
+@_typing.final
+class PoolPolicy(_message.Message):
+    """Where the conversations go that a condition holds for."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    WHEN_FIELD_NUMBER: _builtins.int
+    STEPS_FIELD_NUMBER: _builtins.int
+    TIER_FIELD_NUMBER: _builtins.int
+    OVERFLOW_TEAM_FIELD_NUMBER: _builtins.int
+    OVERFLOW_AGENT_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    when: _builtins.str
+    """A condition in CEL; empty: holds for all."""
+    tier: _builtins.int
+    """A lower tier always comes first: 1."""
+    overflow_team: _builtins.str
+    """After the last step; both empty: it stays in that step."""
+    overflow_agent: _builtins.str
+    @_builtins.property
+    def steps(self) -> _containers.RepeatedCompositeFieldContainer[Global___PoolStep]: ...
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        when: _builtins.str = ...,
+        steps: _abc.Iterable[Global___PoolStep] | None = ...,
+        tier: _builtins.int | None = ...,
+        overflow_team: _builtins.str = ...,
+        overflow_agent: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_tier", b"_tier", "tier", b"tier"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_tier", b"_tier", "id", b"id", "overflow_agent", b"overflow_agent", "overflow_team", b"overflow_team", "steps", b"steps", "tier", b"tier", "when", b"when"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__tier: _TypeAlias = _typing.Literal["tier"]  # noqa: Y015
+    _WhichOneofArgType__tier: _TypeAlias = _typing.Literal["_tier", b"_tier"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__tier) -> _WhichOneofReturnType__tier | None: ...
+
+Global___PoolPolicy: _TypeAlias = PoolPolicy  # noqa: Y015
+
+@_typing.final
+class PoolStep(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class SkillsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.int
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    TEAM_FIELD_NUMBER: _builtins.int
+    SKILLS_FIELD_NUMBER: _builtins.int
+    DROP_FIELD_NUMBER: _builtins.int
+    PREFERRED_FIELD_NUMBER: _builtins.int
+    STICKY_WAIT_S_FIELD_NUMBER: _builtins.int
+    STRATEGY_FIELD_NUMBER: _builtins.int
+    PRIORITY_BOOST_S_FIELD_NUMBER: _builtins.int
+    WAIT_S_FIELD_NUMBER: _builtins.int
+    SKIP_IF_FIELD_NUMBER: _builtins.int
+    team: _builtins.str
+    sticky_wait_s: _builtins.int
+    """How long only the preferred ones."""
+    strategy: _routing_pb2.Strategy.ValueType
+    """Absent: as the team does."""
+    priority_boost_s: _builtins.int
+    wait_s: _builtins.int
+    """How long until the next step; 0: until the end."""
+    skip_if: _builtins.str
+    """A condition in CEL; where it holds and nobody can take it at once, the next step begins at once. Empty: never."""
+    @_builtins.property
+    def skills(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
+        """The level required of each skill: all of them, also those of the step before that still hold."""
+
+    @_builtins.property
+    def drop(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Skills that the next step no longer asks for."""
+
+    @_builtins.property
+    def preferred(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Considered first: agent ids, "previous", "manager"."""
+
+    def __init__(
+        self,
+        *,
+        team: _builtins.str = ...,
+        skills: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
+        drop: _abc.Iterable[_builtins.str] | None = ...,
+        preferred: _abc.Iterable[_builtins.str] | None = ...,
+        sticky_wait_s: _builtins.int = ...,
+        strategy: _routing_pb2.Strategy.ValueType | None = ...,
+        priority_boost_s: _builtins.int = ...,
+        wait_s: _builtins.int = ...,
+        skip_if: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_strategy", b"_strategy", "strategy", b"strategy"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_strategy", b"_strategy", "drop", b"drop", "preferred", b"preferred", "priority_boost_s", b"priority_boost_s", "skills", b"skills", "skip_if", b"skip_if", "sticky_wait_s", b"sticky_wait_s", "strategy", b"strategy", "team", b"team", "wait_s", b"wait_s"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__strategy: _TypeAlias = _typing.Literal["strategy"]  # noqa: Y015
+    _WhichOneofArgType__strategy: _TypeAlias = _typing.Literal["_strategy", b"_strategy"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__strategy) -> _WhichOneofReturnType__strategy | None: ...
+
+Global___PoolStep: _TypeAlias = PoolStep  # noqa: Y015
+
+@_typing.final
+class PoolText(_message.Message):
+    """A text in Liquid; an empty channel or language is any."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KIND_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    CHANNEL_FIELD_NUMBER: _builtins.int
+    LANGUAGE_FIELD_NUMBER: _builtins.int
+    kind: _routing_pb2.TextKind.ValueType
+    text: _builtins.str
+    channel: _builtins.str
+    language: _builtins.str
+    def __init__(
+        self,
+        *,
+        kind: _routing_pb2.TextKind.ValueType = ...,
+        text: _builtins.str = ...,
+        channel: _builtins.str = ...,
+        language: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel", b"channel", "kind", b"kind", "language", b"language", "text", b"text"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PoolText: _TypeAlias = PoolText  # noqa: Y015
+
+@_typing.final
+class PoolLimits(_message.Message):
+    """What holds for the whole pool."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MAX_TRANSFERS_FIELD_NUMBER: _builtins.int
+    ESCALATION_TEAM_FIELD_NUMBER: _builtins.int
+    AGENT_GRACE_S_FIELD_NUMBER: _builtins.int
+    DEFLECT_AFTER_S_FIELD_NUMBER: _builtins.int
+    REOPEN_WITHIN_S_FIELD_NUMBER: _builtins.int
+    max_transfers: _builtins.int
+    """Transfers before a conversation goes to the escalation team; 0: no limit."""
+    escalation_team: _builtins.str
+    agent_grace_s: _builtins.int
+    """How long an agent may be offline before their work follows its channel's rule: 30."""
+    deflect_after_s: _builtins.int
+    """How long a customer waits before being told of another channel; 0: never told."""
+    reopen_within_s: _builtins.int
+    """Later messages of a resolved conversation begin a new cycle by policy; earlier ones reopen the old one."""
+    def __init__(
+        self,
+        *,
+        max_transfers: _builtins.int = ...,
+        escalation_team: _builtins.str = ...,
+        agent_grace_s: _builtins.int | None = ...,
+        deflect_after_s: _builtins.int = ...,
+        reopen_within_s: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_agent_grace_s", b"_agent_grace_s", "agent_grace_s", b"agent_grace_s"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_agent_grace_s", b"_agent_grace_s", "agent_grace_s", b"agent_grace_s", "deflect_after_s", b"deflect_after_s", "escalation_team", b"escalation_team", "max_transfers", b"max_transfers", "reopen_within_s", b"reopen_within_s"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__agent_grace_s: _TypeAlias = _typing.Literal["agent_grace_s"]  # noqa: Y015
+    _WhichOneofArgType__agent_grace_s: _TypeAlias = _typing.Literal["_agent_grace_s", b"_agent_grace_s"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__agent_grace_s) -> _WhichOneofReturnType__agent_grace_s | None: ...
+
+Global___PoolLimits: _TypeAlias = PoolLimits  # noqa: Y015
 
 @_typing.final
 class AgentPresenceChanged(_message.Message):
@@ -207,7 +690,9 @@ Global___AgentPresenceChanged: _TypeAlias = AgentPresenceChanged  # noqa: Y015
 
 @_typing.final
 class AgentStoppedResponding(_message.Message):
-    """The agent missed as many offers in a row as are allowed; cleared by the next change of presence to online."""
+    """The agent missed as many offers in a row as are allowed; cleared by AgentRespondsAgain, and by the next change of
+    presence to online.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -225,3 +710,134 @@ class AgentStoppedResponding(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___AgentStoppedResponding: _TypeAlias = AgentStoppedResponding  # noqa: Y015
+
+@_typing.final
+class AgentRespondsAgain(_message.Message):
+    """The agent says so; offers may come again."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AGENT_ID_FIELD_NUMBER: _builtins.int
+    agent_id: _builtins.str
+    def __init__(
+        self,
+        *,
+        agent_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AgentRespondsAgain: _TypeAlias = AgentRespondsAgain  # noqa: Y015
+
+@_typing.final
+class AgentAcceptingChanged(_message.Message):
+    """Whether an agent who is there takes new work; what they have stays theirs."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AGENT_ID_FIELD_NUMBER: _builtins.int
+    ACCEPTING_FIELD_NUMBER: _builtins.int
+    agent_id: _builtins.str
+    accepting: _builtins.bool
+    def __init__(
+        self,
+        *,
+        agent_id: _builtins.str = ...,
+        accepting: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepting", b"accepting", "agent_id", b"agent_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AgentAcceptingChanged: _TypeAlias = AgentAcceptingChanged  # noqa: Y015
+
+@_typing.final
+class AgentConfigured(_message.Message):
+    """An agent made or changed by a command."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AGENT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def agent(self) -> Global___PoolAgent: ...
+    def __init__(
+        self,
+        *,
+        agent: Global___PoolAgent | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AgentConfigured: _TypeAlias = AgentConfigured  # noqa: Y015
+
+@_typing.final
+class AgentRemoved(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AGENT_ID_FIELD_NUMBER: _builtins.int
+    agent_id: _builtins.str
+    def __init__(
+        self,
+        *,
+        agent_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AgentRemoved: _TypeAlias = AgentRemoved  # noqa: Y015
+
+@_typing.final
+class AgentLost(_message.Message):
+    """Offline for longer than the grace: their work follows its channel's rule."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AGENT_ID_FIELD_NUMBER: _builtins.int
+    agent_id: _builtins.str
+    def __init__(
+        self,
+        *,
+        agent_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AgentLost: _TypeAlias = AgentLost  # noqa: Y015
+
+@_typing.final
+class WrapUpEnded(_message.Message):
+    """The agent's units for a conversation that has ended are free again."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AGENT_ID_FIELD_NUMBER: _builtins.int
+    CONVERSATION_ID_FIELD_NUMBER: _builtins.int
+    agent_id: _builtins.str
+    conversation_id: _builtins.str
+    def __init__(
+        self,
+        *,
+        agent_id: _builtins.str = ...,
+        conversation_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "conversation_id", b"conversation_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WrapUpEnded: _TypeAlias = WrapUpEnded  # noqa: Y015

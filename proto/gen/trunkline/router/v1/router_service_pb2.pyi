@@ -10,6 +10,7 @@ from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from trunkline.common.v1 import common_pb2 as _common_pb2
+from trunkline.conversations.v1 import conversation_event_pb2 as _conversation_event_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -51,6 +52,12 @@ class _ConversationStatusEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Co
     CONVERSATION_STATUS_OFFERED: _ConversationStatus.ValueType  # 2
     CONVERSATION_STATUS_ASSIGNED: _ConversationStatus.ValueType  # 3
     CONVERSATION_STATUS_RESOLVED: _ConversationStatus.ValueType  # 4
+    CONVERSATION_STATUS_SNOOZED: _ConversationStatus.ValueType  # 5
+    """Put aside until a time, or until its customer writes."""
+    CONVERSATION_STATUS_SCHEDULED: _ConversationStatus.ValueType  # 6
+    """To be called later."""
+    CONVERSATION_STATUS_NEW: _ConversationStatus.ValueType  # 7
+    """In no queue: not accepted, or begun by us and not answered yet."""
 
 class ConversationStatus(_ConversationStatus, metaclass=_ConversationStatusEnumTypeWrapper): ...
 
@@ -59,6 +66,12 @@ CONVERSATION_STATUS_QUEUED: ConversationStatus.ValueType  # 1
 CONVERSATION_STATUS_OFFERED: ConversationStatus.ValueType  # 2
 CONVERSATION_STATUS_ASSIGNED: ConversationStatus.ValueType  # 3
 CONVERSATION_STATUS_RESOLVED: ConversationStatus.ValueType  # 4
+CONVERSATION_STATUS_SNOOZED: ConversationStatus.ValueType  # 5
+"""Put aside until a time, or until its customer writes."""
+CONVERSATION_STATUS_SCHEDULED: ConversationStatus.ValueType  # 6
+"""To be called later."""
+CONVERSATION_STATUS_NEW: ConversationStatus.ValueType  # 7
+"""In no queue: not accepted, or begun by us and not answered yet."""
 Global___ConversationStatus: _TypeAlias = ConversationStatus  # noqa: Y015
 
 @_typing.final
@@ -77,11 +90,19 @@ class Conversation(_message.Message):
     ENTERED_AT_FIELD_NUMBER: _builtins.int
     TRANSFERS_FIELD_NUMBER: _builtins.int
     POOL_FIELD_NUMBER: _builtins.int
+    OFFERS_FIELD_NUMBER: _builtins.int
+    ATTRIBUTES_FIELD_NUMBER: _builtins.int
+    WAKES_AT_FIELD_NUMBER: _builtins.int
+    MERGED_INTO_FIELD_NUMBER: _builtins.int
+    POSITION_FIELD_NUMBER: _builtins.int
+    CALLBACK_BEGINS_AT_FIELD_NUMBER: _builtins.int
+    CALLBACK_ENDS_AT_FIELD_NUMBER: _builtins.int
     conversation_id: _builtins.str
     status: Global___ConversationStatus.ValueType
     team: _builtins.str
     assigned_agent_id: _builtins.str
     offered_agent_id: _builtins.str
+    """The first of the offers below."""
     offer_id: _builtins.str
     channel: _builtins.str
     account: _builtins.str
@@ -89,8 +110,28 @@ class Conversation(_message.Message):
     """The last seq of the conversation's log."""
     transfers: _builtins.int
     pool: _builtins.str
+    merged_into: _builtins.str
+    """The conversation it ended in."""
+    position: _builtins.int
+    """Its place among those of its team who wait, when it was read: 1 is served next, 0 does not wait."""
     @_builtins.property
     def entered_at(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def offers(self) -> _containers.RepeatedCompositeFieldContainer[Global___Offer]:
+        """Running offers; several where more than one agent is asked at once."""
+
+    @_builtins.property
+    def attributes(self) -> _conversation_event_pb2.Attributes: ...
+    @_builtins.property
+    def wakes_at(self) -> _timestamp_pb2.Timestamp:
+        """Snoozed until then."""
+
+    @_builtins.property
+    def callback_begins_at(self) -> _timestamp_pb2.Timestamp:
+        """To be called between these."""
+
+    @_builtins.property
+    def callback_ends_at(self) -> _timestamp_pb2.Timestamp: ...
     def __init__(
         self,
         *,
@@ -106,18 +147,91 @@ class Conversation(_message.Message):
         entered_at: _timestamp_pb2.Timestamp | None = ...,
         transfers: _builtins.int = ...,
         pool: _builtins.str = ...,
+        offers: _abc.Iterable[Global___Offer] | None = ...,
+        attributes: _conversation_event_pb2.Attributes | None = ...,
+        wakes_at: _timestamp_pb2.Timestamp | None = ...,
+        merged_into: _builtins.str = ...,
+        position: _builtins.int = ...,
+        callback_begins_at: _timestamp_pb2.Timestamp | None = ...,
+        callback_ends_at: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["entered_at", b"entered_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["attributes", b"attributes", "callback_begins_at", b"callback_begins_at", "callback_ends_at", b"callback_ends_at", "entered_at", b"entered_at", "wakes_at", b"wakes_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "assigned_agent_id", b"assigned_agent_id", "channel", b"channel", "conversation_id", b"conversation_id", "entered_at", b"entered_at", "offer_id", b"offer_id", "offered_agent_id", b"offered_agent_id", "pool", b"pool", "seq", b"seq", "status", b"status", "team", b"team", "transfers", b"transfers"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "assigned_agent_id", b"assigned_agent_id", "attributes", b"attributes", "callback_begins_at", b"callback_begins_at", "callback_ends_at", b"callback_ends_at", "channel", b"channel", "conversation_id", b"conversation_id", "entered_at", b"entered_at", "merged_into", b"merged_into", "offer_id", b"offer_id", "offered_agent_id", b"offered_agent_id", "offers", b"offers", "pool", b"pool", "position", b"position", "seq", b"seq", "status", b"status", "team", b"team", "transfers", b"transfers", "wakes_at", b"wakes_at"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Conversation: _TypeAlias = Conversation  # noqa: Y015
 
 @_typing.final
+class Offer(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OFFER_ID_FIELD_NUMBER: _builtins.int
+    AGENT_ID_FIELD_NUMBER: _builtins.int
+    EXPIRES_AT_FIELD_NUMBER: _builtins.int
+    offer_id: _builtins.str
+    agent_id: _builtins.str
+    @_builtins.property
+    def expires_at(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        offer_id: _builtins.str = ...,
+        agent_id: _builtins.str = ...,
+        expires_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "expires_at", b"expires_at", "offer_id", b"offer_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Offer: _TypeAlias = Offer  # noqa: Y015
+
+@_typing.final
 class Agent(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class SkillsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.int
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class CapsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.int
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
 
     AGENT_ID_FIELD_NUMBER: _builtins.int
     NAME_FIELD_NUMBER: _builtins.int
@@ -127,17 +241,36 @@ class Agent(_message.Message):
     LOAD_FIELD_NUMBER: _builtins.int
     NOT_RESPONDING_FIELD_NUMBER: _builtins.int
     LAST_ASSIGNED_AT_FIELD_NUMBER: _builtins.int
+    ACCEPTING_FIELD_NUMBER: _builtins.int
+    SKILLS_FIELD_NUMBER: _builtins.int
+    BOT_FIELD_NUMBER: _builtins.int
+    CAPS_FIELD_NUMBER: _builtins.int
+    BY_API_FIELD_NUMBER: _builtins.int
+    CONVERSATION_IDS_FIELD_NUMBER: _builtins.int
     agent_id: _builtins.str
     name: _builtins.str
     presence: Global___Presence.ValueType
     capacity: _builtins.int
     load: _builtins.int
-    """Assigned and offered conversations."""
+    """Units of assigned and offered conversations, and of those in wrap-up."""
     not_responding: _builtins.bool
+    accepting: _builtins.bool
+    """Takes new work while online."""
+    bot: _builtins.bool
+    by_api: _builtins.bool
+    """Made by PutAgent."""
     @_builtins.property
     def teams(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     @_builtins.property
     def last_assigned_at(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def skills(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]: ...
+    @_builtins.property
+    def caps(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]: ...
+    @_builtins.property
+    def conversation_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What they have in hand: offered, assigned, in wrap-up."""
+
     def __init__(
         self,
         *,
@@ -149,10 +282,16 @@ class Agent(_message.Message):
         load: _builtins.int = ...,
         not_responding: _builtins.bool = ...,
         last_assigned_at: _timestamp_pb2.Timestamp | None = ...,
+        accepting: _builtins.bool = ...,
+        skills: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
+        bot: _builtins.bool = ...,
+        caps: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
+        by_api: _builtins.bool = ...,
+        conversation_ids: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["last_assigned_at", b"last_assigned_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "capacity", b"capacity", "last_assigned_at", b"last_assigned_at", "load", b"load", "name", b"name", "not_responding", b"not_responding", "presence", b"presence", "teams", b"teams"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepting", b"accepting", "agent_id", b"agent_id", "bot", b"bot", "by_api", b"by_api", "capacity", b"capacity", "caps", b"caps", "conversation_ids", b"conversation_ids", "last_assigned_at", b"last_assigned_at", "load", b"load", "name", b"name", "not_responding", b"not_responding", "presence", b"presence", "skills", b"skills", "teams", b"teams"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -205,6 +344,127 @@ class SetAgentPresenceResponse(_message.Message):
 Global___SetAgentPresenceResponse: _TypeAlias = SetAgentPresenceResponse  # noqa: Y015
 
 @_typing.final
+class SetAgentAcceptingResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AGENT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def agent(self) -> Global___Agent: ...
+    def __init__(
+        self,
+        *,
+        agent: Global___Agent | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetAgentAcceptingResponse: _TypeAlias = SetAgentAcceptingResponse  # noqa: Y015
+
+@_typing.final
+class ClearNotRespondingResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AGENT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def agent(self) -> Global___Agent: ...
+    def __init__(
+        self,
+        *,
+        agent: Global___Agent | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ClearNotRespondingResponse: _TypeAlias = ClearNotRespondingResponse  # noqa: Y015
+
+@_typing.final
+class EndWrapUpResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AGENT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def agent(self) -> Global___Agent: ...
+    def __init__(
+        self,
+        *,
+        agent: Global___Agent | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EndWrapUpResponse: _TypeAlias = EndWrapUpResponse  # noqa: Y015
+
+@_typing.final
+class PutAgentResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AGENT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def agent(self) -> Global___Agent: ...
+    def __init__(
+        self,
+        *,
+        agent: Global___Agent | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PutAgentResponse: _TypeAlias = PutAgentResponse  # noqa: Y015
+
+@_typing.final
+class DeleteAgentResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteAgentResponse: _TypeAlias = DeleteAgentResponse  # noqa: Y015
+
+@_typing.final
+class GetAgentResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AGENT_FIELD_NUMBER: _builtins.int
+    CONVERSATIONS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def agent(self) -> Global___Agent: ...
+    @_builtins.property
+    def conversations(self) -> _containers.RepeatedCompositeFieldContainer[Global___Conversation]:
+        """What they have in hand."""
+
+    def __init__(
+        self,
+        *,
+        agent: Global___Agent | None = ...,
+        conversations: _abc.Iterable[Global___Conversation] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "conversations", b"conversations"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetAgentResponse: _TypeAlias = GetAgentResponse  # noqa: Y015
+
+@_typing.final
 class AcceptOfferRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -212,10 +472,12 @@ class AcceptOfferRequest(_message.Message):
     CONVERSATION_ID_FIELD_NUMBER: _builtins.int
     OFFER_ID_FIELD_NUMBER: _builtins.int
     AGENT_ID_FIELD_NUMBER: _builtins.int
+    EXPECTED_SEQ_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     conversation_id: _builtins.str
     offer_id: _builtins.str
     agent_id: _builtins.str
+    expected_seq: _builtins.int
     def __init__(
         self,
         *,
@@ -223,10 +485,11 @@ class AcceptOfferRequest(_message.Message):
         conversation_id: _builtins.str = ...,
         offer_id: _builtins.str = ...,
         agent_id: _builtins.str = ...,
+        expected_seq: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "conversation_id", b"conversation_id", "offer_id", b"offer_id", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "conversation_id", b"conversation_id", "expected_seq", b"expected_seq", "offer_id", b"offer_id", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -261,11 +524,13 @@ class DeclineOfferRequest(_message.Message):
     OFFER_ID_FIELD_NUMBER: _builtins.int
     AGENT_ID_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    EXPECTED_SEQ_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     conversation_id: _builtins.str
     offer_id: _builtins.str
     agent_id: _builtins.str
     reason: _builtins.str
+    expected_seq: _builtins.int
     def __init__(
         self,
         *,
@@ -274,10 +539,11 @@ class DeclineOfferRequest(_message.Message):
         offer_id: _builtins.str = ...,
         agent_id: _builtins.str = ...,
         reason: _builtins.str = ...,
+        expected_seq: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "conversation_id", b"conversation_id", "offer_id", b"offer_id", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "conversation_id", b"conversation_id", "expected_seq", b"expected_seq", "offer_id", b"offer_id", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -311,9 +577,11 @@ class SendReplyRequest(_message.Message):
     CONVERSATION_ID_FIELD_NUMBER: _builtins.int
     AGENT_ID_FIELD_NUMBER: _builtins.int
     CONTENT_FIELD_NUMBER: _builtins.int
+    EXPECTED_SEQ_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     conversation_id: _builtins.str
     agent_id: _builtins.str
+    expected_seq: _builtins.int
     @_builtins.property
     def content(self) -> _common_pb2.Content: ...
     def __init__(
@@ -323,10 +591,11 @@ class SendReplyRequest(_message.Message):
         conversation_id: _builtins.str = ...,
         agent_id: _builtins.str = ...,
         content: _common_pb2.Content | None = ...,
+        expected_seq: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["content", b"content"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "content", b"content", "conversation_id", b"conversation_id", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "content", b"content", "conversation_id", b"conversation_id", "expected_seq", b"expected_seq", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -363,10 +632,12 @@ class AddNoteRequest(_message.Message):
     CONVERSATION_ID_FIELD_NUMBER: _builtins.int
     AGENT_ID_FIELD_NUMBER: _builtins.int
     TEXT_FIELD_NUMBER: _builtins.int
+    EXPECTED_SEQ_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     conversation_id: _builtins.str
     agent_id: _builtins.str
     text: _builtins.str
+    expected_seq: _builtins.int
     def __init__(
         self,
         *,
@@ -374,10 +645,11 @@ class AddNoteRequest(_message.Message):
         conversation_id: _builtins.str = ...,
         agent_id: _builtins.str = ...,
         text: _builtins.str = ...,
+        expected_seq: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "conversation_id", b"conversation_id", "request_id", b"request_id", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "conversation_id", b"conversation_id", "expected_seq", b"expected_seq", "request_id", b"request_id", "text", b"text"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -415,11 +687,17 @@ class TransferConversationRequest(_message.Message):
     AGENT_ID_FIELD_NUMBER: _builtins.int
     TO_TEAM_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    TO_AGENT_ID_FIELD_NUMBER: _builtins.int
+    EXPECTED_SEQ_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     conversation_id: _builtins.str
     agent_id: _builtins.str
     to_team: _builtins.str
+    """Empty: the team of to_agent_id, that of the conversation where they are in it."""
     reason: _builtins.str
+    to_agent_id: _builtins.str
+    """Empty: whoever the team's queue gives it to."""
+    expected_seq: _builtins.int
     def __init__(
         self,
         *,
@@ -428,10 +706,12 @@ class TransferConversationRequest(_message.Message):
         agent_id: _builtins.str = ...,
         to_team: _builtins.str = ...,
         reason: _builtins.str = ...,
+        to_agent_id: _builtins.str = ...,
+        expected_seq: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "conversation_id", b"conversation_id", "reason", b"reason", "request_id", b"request_id", "to_team", b"to_team"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "conversation_id", b"conversation_id", "expected_seq", b"expected_seq", "reason", b"reason", "request_id", b"request_id", "to_agent_id", b"to_agent_id", "to_team", b"to_team"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -458,25 +738,128 @@ class TransferConversationResponse(_message.Message):
 Global___TransferConversationResponse: _TypeAlias = TransferConversationResponse  # noqa: Y015
 
 @_typing.final
+class AssignConversationResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONVERSATION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def conversation(self) -> Global___Conversation: ...
+    def __init__(
+        self,
+        *,
+        conversation: Global___Conversation | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["conversation", b"conversation"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversation", b"conversation"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AssignConversationResponse: _TypeAlias = AssignConversationResponse  # noqa: Y015
+
+@_typing.final
+class PullConversationResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONVERSATION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def conversation(self) -> Global___Conversation: ...
+    def __init__(
+        self,
+        *,
+        conversation: Global___Conversation | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["conversation", b"conversation"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversation", b"conversation"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PullConversationResponse: _TypeAlias = PullConversationResponse  # noqa: Y015
+
+@_typing.final
+class ReleaseConversationResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONVERSATION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def conversation(self) -> Global___Conversation: ...
+    def __init__(
+        self,
+        *,
+        conversation: Global___Conversation | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["conversation", b"conversation"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversation", b"conversation"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReleaseConversationResponse: _TypeAlias = ReleaseConversationResponse  # noqa: Y015
+
+@_typing.final
+class SnoozeConversationResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONVERSATION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def conversation(self) -> Global___Conversation: ...
+    def __init__(
+        self,
+        *,
+        conversation: Global___Conversation | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["conversation", b"conversation"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversation", b"conversation"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SnoozeConversationResponse: _TypeAlias = SnoozeConversationResponse  # noqa: Y015
+
+@_typing.final
+class WakeConversationResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONVERSATION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def conversation(self) -> Global___Conversation: ...
+    def __init__(
+        self,
+        *,
+        conversation: Global___Conversation | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["conversation", b"conversation"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversation", b"conversation"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WakeConversationResponse: _TypeAlias = WakeConversationResponse  # noqa: Y015
+
+@_typing.final
 class ResolveConversationRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     CONVERSATION_ID_FIELD_NUMBER: _builtins.int
     AGENT_ID_FIELD_NUMBER: _builtins.int
+    EXPECTED_SEQ_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     conversation_id: _builtins.str
     agent_id: _builtins.str
+    expected_seq: _builtins.int
     def __init__(
         self,
         *,
         request_id: _builtins.str = ...,
         conversation_id: _builtins.str = ...,
         agent_id: _builtins.str = ...,
+        expected_seq: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "conversation_id", b"conversation_id", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "conversation_id", b"conversation_id", "expected_seq", b"expected_seq", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -509,19 +892,22 @@ class ReopenConversationRequest(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     CONVERSATION_ID_FIELD_NUMBER: _builtins.int
     AGENT_ID_FIELD_NUMBER: _builtins.int
+    EXPECTED_SEQ_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     conversation_id: _builtins.str
     agent_id: _builtins.str
+    expected_seq: _builtins.int
     def __init__(
         self,
         *,
         request_id: _builtins.str = ...,
         conversation_id: _builtins.str = ...,
         agent_id: _builtins.str = ...,
+        expected_seq: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "conversation_id", b"conversation_id", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "conversation_id", b"conversation_id", "expected_seq", b"expected_seq", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -546,6 +932,119 @@ class ReopenConversationResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ReopenConversationResponse: _TypeAlias = ReopenConversationResponse  # noqa: Y015
+
+@_typing.final
+class MergeConversationsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONVERSATION_FIELD_NUMBER: _builtins.int
+    INTO_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def conversation(self) -> Global___Conversation:
+        """The one that ended."""
+
+    @_builtins.property
+    def into(self) -> Global___Conversation: ...
+    def __init__(
+        self,
+        *,
+        conversation: Global___Conversation | None = ...,
+        into: Global___Conversation | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["conversation", b"conversation", "into", b"into"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversation", b"conversation", "into", b"into"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MergeConversationsResponse: _TypeAlias = MergeConversationsResponse  # noqa: Y015
+
+@_typing.final
+class SplitConversationResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONVERSATION_FIELD_NUMBER: _builtins.int
+    NEW_CONVERSATION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def conversation(self) -> Global___Conversation: ...
+    @_builtins.property
+    def new_conversation(self) -> Global___Conversation: ...
+    def __init__(
+        self,
+        *,
+        conversation: Global___Conversation | None = ...,
+        new_conversation: Global___Conversation | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["conversation", b"conversation", "new_conversation", b"new_conversation"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversation", b"conversation", "new_conversation", b"new_conversation"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SplitConversationResponse: _TypeAlias = SplitConversationResponse  # noqa: Y015
+
+@_typing.final
+class ChangeAttributesResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONVERSATION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def conversation(self) -> Global___Conversation: ...
+    def __init__(
+        self,
+        *,
+        conversation: Global___Conversation | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["conversation", b"conversation"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversation", b"conversation"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ChangeAttributesResponse: _TypeAlias = ChangeAttributesResponse  # noqa: Y015
+
+@_typing.final
+class ScheduleCallbackResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONVERSATION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def conversation(self) -> Global___Conversation: ...
+    def __init__(
+        self,
+        *,
+        conversation: Global___Conversation | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["conversation", b"conversation"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversation", b"conversation"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ScheduleCallbackResponse: _TypeAlias = ScheduleCallbackResponse  # noqa: Y015
+
+@_typing.final
+class StartConversationResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONVERSATION_FIELD_NUMBER: _builtins.int
+    MESSAGE_ID_FIELD_NUMBER: _builtins.int
+    message_id: _builtins.str
+    @_builtins.property
+    def conversation(self) -> Global___Conversation: ...
+    def __init__(
+        self,
+        *,
+        conversation: Global___Conversation | None = ...,
+        message_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["conversation", b"conversation"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversation", b"conversation", "message_id", b"message_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StartConversationResponse: _TypeAlias = StartConversationResponse  # noqa: Y015
 
 @_typing.final
 class GetConversationRequest(_message.Message):
@@ -637,6 +1136,30 @@ class ListQueueResponse(_message.Message):
 Global___ListQueueResponse: _TypeAlias = ListQueueResponse  # noqa: Y015
 
 @_typing.final
+class ListConversationsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONVERSATIONS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Empty: no more."""
+    @_builtins.property
+    def conversations(self) -> _containers.RepeatedCompositeFieldContainer[Global___Conversation]: ...
+    def __init__(
+        self,
+        *,
+        conversations: _abc.Iterable[Global___Conversation] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversations", b"conversations", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListConversationsResponse: _TypeAlias = ListConversationsResponse  # noqa: Y015
+
+@_typing.final
 class ListAgentsRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -690,15 +1213,19 @@ class WatchAgentRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     AGENT_ID_FIELD_NUMBER: _builtins.int
+    RESUME_TOKEN_FIELD_NUMBER: _builtins.int
     agent_id: _builtins.str
+    resume_token: _builtins.str
+    """Of the last change received: what happened since comes first. Empty: begins with a snapshot."""
     def __init__(
         self,
         *,
         agent_id: _builtins.str = ...,
+        resume_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "resume_token", b"resume_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -706,25 +1233,32 @@ Global___WatchAgentRequest: _TypeAlias = WatchAgentRequest  # noqa: Y015
 
 @_typing.final
 class WatchAgentResponse(_message.Message):
+    """A stream ends with UNAVAILABLE when the pool's owner changes or the watcher is too slow: watch again with the last
+    resume_token, and nothing is missed or told twice. WATCH_EXPIRED: too much happened since; watch without a token.
+    A conversation, agent or queue in a change is as it stands when the change is told.
+    """
+
     DESCRIPTOR: _descriptor.Descriptor
 
     POOL_SEQ_FIELD_NUMBER: _builtins.int
     SNAPSHOT_FIELD_NUMBER: _builtins.int
     CONVERSATION_FIELD_NUMBER: _builtins.int
     AGENT_FIELD_NUMBER: _builtins.int
+    RESUME_TOKEN_FIELD_NUMBER: _builtins.int
     pool_seq: _builtins.int
     """Grows by at least 1 with every change in the pool."""
+    resume_token: _builtins.str
     @_builtins.property
     def snapshot(self) -> Global___AgentSnapshot:
         """The agent and what it holds, when the stream begins."""
 
     @_builtins.property
     def conversation(self) -> Global___Conversation:
-        """The conversation after a change that gave it to the agent or took it away."""
+        """A conversation that the agent has in hand, or had until this change."""
 
     @_builtins.property
     def agent(self) -> Global___Agent:
-        """The agent after a change of presence or load."""
+        """The agent after a change of its own: presence, what is configured, the end of wrap-up."""
 
     def __init__(
         self,
@@ -733,10 +1267,11 @@ class WatchAgentResponse(_message.Message):
         snapshot: Global___AgentSnapshot | None = ...,
         conversation: Global___Conversation | None = ...,
         agent: Global___Agent | None = ...,
+        resume_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "change", b"change", "conversation", b"conversation", "snapshot", b"snapshot"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "change", b"change", "conversation", b"conversation", "pool_seq", b"pool_seq", "snapshot", b"snapshot"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "change", b"change", "conversation", b"conversation", "pool_seq", b"pool_seq", "resume_token", b"resume_token", "snapshot", b"snapshot"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_change: _TypeAlias = _typing.Literal["snapshot", "conversation", "agent"]  # noqa: Y015
     _WhichOneofArgType_change: _TypeAlias = _typing.Literal["change", b"change"]  # noqa: Y015
@@ -767,3 +1302,190 @@ class AgentSnapshot(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___AgentSnapshot: _TypeAlias = AgentSnapshot  # noqa: Y015
+
+@_typing.final
+class WatchQueueResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POOL_SEQ_FIELD_NUMBER: _builtins.int
+    RESUME_TOKEN_FIELD_NUMBER: _builtins.int
+    SNAPSHOT_FIELD_NUMBER: _builtins.int
+    ENTERED_FIELD_NUMBER: _builtins.int
+    CHANGED_FIELD_NUMBER: _builtins.int
+    LEFT_FIELD_NUMBER: _builtins.int
+    pool_seq: _builtins.int
+    resume_token: _builtins.str
+    @_builtins.property
+    def snapshot(self) -> Global___QueueSnapshot:
+        """When the stream begins, and after a change of configuration."""
+
+    @_builtins.property
+    def entered(self) -> Global___Conversation: ...
+    @_builtins.property
+    def changed(self) -> Global___Conversation:
+        """It waits as before; something else changed."""
+
+    @_builtins.property
+    def left(self) -> Global___Conversation: ...
+    def __init__(
+        self,
+        *,
+        pool_seq: _builtins.int = ...,
+        resume_token: _builtins.str = ...,
+        snapshot: Global___QueueSnapshot | None = ...,
+        entered: Global___Conversation | None = ...,
+        changed: Global___Conversation | None = ...,
+        left: Global___Conversation | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["change", b"change", "changed", b"changed", "entered", b"entered", "left", b"left", "snapshot", b"snapshot"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["change", b"change", "changed", b"changed", "entered", b"entered", "left", b"left", "pool_seq", b"pool_seq", "resume_token", b"resume_token", "snapshot", b"snapshot"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_change: _TypeAlias = _typing.Literal["snapshot", "entered", "changed", "left"]  # noqa: Y015
+    _WhichOneofArgType_change: _TypeAlias = _typing.Literal["change", b"change"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_change) -> _WhichOneofReturnType_change | None: ...
+
+Global___WatchQueueResponse: _TypeAlias = WatchQueueResponse  # noqa: Y015
+
+@_typing.final
+class QueueSnapshot(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONVERSATIONS_FIELD_NUMBER: _builtins.int
+    WAITING_FIELD_NUMBER: _builtins.int
+    waiting: _builtins.int
+    """How many wait."""
+    @_builtins.property
+    def conversations(self) -> _containers.RepeatedCompositeFieldContainer[Global___Conversation]:
+        """At most the first 500; ListQueue has them all."""
+
+    def __init__(
+        self,
+        *,
+        conversations: _abc.Iterable[Global___Conversation] | None = ...,
+        waiting: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversations", b"conversations", "waiting", b"waiting"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___QueueSnapshot: _TypeAlias = QueueSnapshot  # noqa: Y015
+
+@_typing.final
+class WatchTeamResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POOL_SEQ_FIELD_NUMBER: _builtins.int
+    RESUME_TOKEN_FIELD_NUMBER: _builtins.int
+    SNAPSHOT_FIELD_NUMBER: _builtins.int
+    PULSE_FIELD_NUMBER: _builtins.int
+    pool_seq: _builtins.int
+    resume_token: _builtins.str
+    @_builtins.property
+    def snapshot(self) -> Global___TeamPulse:
+        """When the stream begins, and after a change of configuration."""
+
+    @_builtins.property
+    def pulse(self) -> Global___TeamChange: ...
+    def __init__(
+        self,
+        *,
+        pool_seq: _builtins.int = ...,
+        resume_token: _builtins.str = ...,
+        snapshot: Global___TeamPulse | None = ...,
+        pulse: Global___TeamChange | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["change", b"change", "pulse", b"pulse", "snapshot", b"snapshot"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["change", b"change", "pool_seq", b"pool_seq", "pulse", b"pulse", "resume_token", b"resume_token", "snapshot", b"snapshot"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_change: _TypeAlias = _typing.Literal["snapshot", "pulse"]  # noqa: Y015
+    _WhichOneofArgType_change: _TypeAlias = _typing.Literal["change", b"change"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_change) -> _WhichOneofReturnType_change | None: ...
+
+Global___WatchTeamResponse: _TypeAlias = WatchTeamResponse  # noqa: Y015
+
+@_typing.final
+class TeamPulse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AGENTS_FIELD_NUMBER: _builtins.int
+    QUEUE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def agents(self) -> _containers.RepeatedCompositeFieldContainer[Global___Agent]: ...
+    @_builtins.property
+    def queue(self) -> Global___TeamQueue: ...
+    def __init__(
+        self,
+        *,
+        agents: _abc.Iterable[Global___Agent] | None = ...,
+        queue: Global___TeamQueue | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["queue", b"queue"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agents", b"agents", "queue", b"queue"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TeamPulse: _TypeAlias = TeamPulse  # noqa: Y015
+
+@_typing.final
+class TeamChange(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AGENTS_FIELD_NUMBER: _builtins.int
+    GONE_AGENT_IDS_FIELD_NUMBER: _builtins.int
+    QUEUE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def agents(self) -> _containers.RepeatedCompositeFieldContainer[Global___Agent]:
+        """Agents of the team of whom something changed."""
+
+    @_builtins.property
+    def gone_agent_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Agents changed or removed who are not (or no longer) of the team."""
+
+    @_builtins.property
+    def queue(self) -> Global___TeamQueue:
+        """Where somebody came to wait or waits no longer."""
+
+    def __init__(
+        self,
+        *,
+        agents: _abc.Iterable[Global___Agent] | None = ...,
+        gone_agent_ids: _abc.Iterable[_builtins.str] | None = ...,
+        queue: Global___TeamQueue | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["queue", b"queue"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agents", b"agents", "gone_agent_ids", b"gone_agent_ids", "queue", b"queue"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TeamChange: _TypeAlias = TeamChange  # noqa: Y015
+
+@_typing.final
+class TeamQueue(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WAITING_FIELD_NUMBER: _builtins.int
+    FIRST_ENTERED_AT_FIELD_NUMBER: _builtins.int
+    waiting: _builtins.int
+    @_builtins.property
+    def first_entered_at(self) -> _timestamp_pb2.Timestamp:
+        """Since when the first of them waits; absent: nobody does."""
+
+    def __init__(
+        self,
+        *,
+        waiting: _builtins.int = ...,
+        first_entered_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["first_entered_at", b"first_entered_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["first_entered_at", b"first_entered_at", "waiting", b"waiting"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TeamQueue: _TypeAlias = TeamQueue  # noqa: Y015

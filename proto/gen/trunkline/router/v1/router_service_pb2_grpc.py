@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from trunkline.router.v1 import router_requests_pb2 as trunkline_dot_router_dot_v1_dot_router__requests__pb2
 from trunkline.router.v1 import router_service_pb2 as trunkline_dot_router_dot_v1_dot_router__service__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
@@ -29,6 +30,8 @@ class RouterServiceStub:
     """Commands and reads of the pool engines. The tenant is the token's. Any router process answers: what it does not own
     it forwards once to the owner, and answers UNAVAILABLE with RetryInfo while nobody owns the pool. Every command is
     answered after COMMIT; request_id (UUID) makes a retry safe: same id and same content gives the stored answer.
+    agent_id is who does it; an agent may only name itself. A command on a conversation may name the seq it expects
+    (expected_seq): with another one it is refused, ETAG_MISMATCH, and the answer names the present one.
     """
 
     def __init__(self, channel):
@@ -41,6 +44,36 @@ class RouterServiceStub:
                 '/trunkline.router.v1.RouterService/SetAgentPresence',
                 request_serializer=trunkline_dot_router_dot_v1_dot_router__service__pb2.SetAgentPresenceRequest.SerializeToString,
                 response_deserializer=trunkline_dot_router_dot_v1_dot_router__service__pb2.SetAgentPresenceResponse.FromString,
+                _registered_method=True)
+        self.SetAgentAccepting = channel.unary_unary(
+                '/trunkline.router.v1.RouterService/SetAgentAccepting',
+                request_serializer=trunkline_dot_router_dot_v1_dot_router__requests__pb2.SetAgentAcceptingRequest.SerializeToString,
+                response_deserializer=trunkline_dot_router_dot_v1_dot_router__service__pb2.SetAgentAcceptingResponse.FromString,
+                _registered_method=True)
+        self.ClearNotResponding = channel.unary_unary(
+                '/trunkline.router.v1.RouterService/ClearNotResponding',
+                request_serializer=trunkline_dot_router_dot_v1_dot_router__requests__pb2.ClearNotRespondingRequest.SerializeToString,
+                response_deserializer=trunkline_dot_router_dot_v1_dot_router__service__pb2.ClearNotRespondingResponse.FromString,
+                _registered_method=True)
+        self.EndWrapUp = channel.unary_unary(
+                '/trunkline.router.v1.RouterService/EndWrapUp',
+                request_serializer=trunkline_dot_router_dot_v1_dot_router__requests__pb2.EndWrapUpRequest.SerializeToString,
+                response_deserializer=trunkline_dot_router_dot_v1_dot_router__service__pb2.EndWrapUpResponse.FromString,
+                _registered_method=True)
+        self.PutAgent = channel.unary_unary(
+                '/trunkline.router.v1.RouterService/PutAgent',
+                request_serializer=trunkline_dot_router_dot_v1_dot_router__requests__pb2.PutAgentRequest.SerializeToString,
+                response_deserializer=trunkline_dot_router_dot_v1_dot_router__service__pb2.PutAgentResponse.FromString,
+                _registered_method=True)
+        self.DeleteAgent = channel.unary_unary(
+                '/trunkline.router.v1.RouterService/DeleteAgent',
+                request_serializer=trunkline_dot_router_dot_v1_dot_router__requests__pb2.DeleteAgentRequest.SerializeToString,
+                response_deserializer=trunkline_dot_router_dot_v1_dot_router__service__pb2.DeleteAgentResponse.FromString,
+                _registered_method=True)
+        self.GetAgent = channel.unary_unary(
+                '/trunkline.router.v1.RouterService/GetAgent',
+                request_serializer=trunkline_dot_router_dot_v1_dot_router__requests__pb2.GetAgentRequest.SerializeToString,
+                response_deserializer=trunkline_dot_router_dot_v1_dot_router__service__pb2.GetAgentResponse.FromString,
                 _registered_method=True)
         self.AcceptOffer = channel.unary_unary(
                 '/trunkline.router.v1.RouterService/AcceptOffer',
@@ -67,6 +100,31 @@ class RouterServiceStub:
                 request_serializer=trunkline_dot_router_dot_v1_dot_router__service__pb2.TransferConversationRequest.SerializeToString,
                 response_deserializer=trunkline_dot_router_dot_v1_dot_router__service__pb2.TransferConversationResponse.FromString,
                 _registered_method=True)
+        self.AssignConversation = channel.unary_unary(
+                '/trunkline.router.v1.RouterService/AssignConversation',
+                request_serializer=trunkline_dot_router_dot_v1_dot_router__requests__pb2.AssignConversationRequest.SerializeToString,
+                response_deserializer=trunkline_dot_router_dot_v1_dot_router__service__pb2.AssignConversationResponse.FromString,
+                _registered_method=True)
+        self.PullConversation = channel.unary_unary(
+                '/trunkline.router.v1.RouterService/PullConversation',
+                request_serializer=trunkline_dot_router_dot_v1_dot_router__requests__pb2.PullConversationRequest.SerializeToString,
+                response_deserializer=trunkline_dot_router_dot_v1_dot_router__service__pb2.PullConversationResponse.FromString,
+                _registered_method=True)
+        self.ReleaseConversation = channel.unary_unary(
+                '/trunkline.router.v1.RouterService/ReleaseConversation',
+                request_serializer=trunkline_dot_router_dot_v1_dot_router__requests__pb2.ReleaseConversationRequest.SerializeToString,
+                response_deserializer=trunkline_dot_router_dot_v1_dot_router__service__pb2.ReleaseConversationResponse.FromString,
+                _registered_method=True)
+        self.SnoozeConversation = channel.unary_unary(
+                '/trunkline.router.v1.RouterService/SnoozeConversation',
+                request_serializer=trunkline_dot_router_dot_v1_dot_router__requests__pb2.SnoozeConversationRequest.SerializeToString,
+                response_deserializer=trunkline_dot_router_dot_v1_dot_router__service__pb2.SnoozeConversationResponse.FromString,
+                _registered_method=True)
+        self.WakeConversation = channel.unary_unary(
+                '/trunkline.router.v1.RouterService/WakeConversation',
+                request_serializer=trunkline_dot_router_dot_v1_dot_router__requests__pb2.WakeConversationRequest.SerializeToString,
+                response_deserializer=trunkline_dot_router_dot_v1_dot_router__service__pb2.WakeConversationResponse.FromString,
+                _registered_method=True)
         self.ResolveConversation = channel.unary_unary(
                 '/trunkline.router.v1.RouterService/ResolveConversation',
                 request_serializer=trunkline_dot_router_dot_v1_dot_router__service__pb2.ResolveConversationRequest.SerializeToString,
@@ -76,6 +134,31 @@ class RouterServiceStub:
                 '/trunkline.router.v1.RouterService/ReopenConversation',
                 request_serializer=trunkline_dot_router_dot_v1_dot_router__service__pb2.ReopenConversationRequest.SerializeToString,
                 response_deserializer=trunkline_dot_router_dot_v1_dot_router__service__pb2.ReopenConversationResponse.FromString,
+                _registered_method=True)
+        self.MergeConversations = channel.unary_unary(
+                '/trunkline.router.v1.RouterService/MergeConversations',
+                request_serializer=trunkline_dot_router_dot_v1_dot_router__requests__pb2.MergeConversationsRequest.SerializeToString,
+                response_deserializer=trunkline_dot_router_dot_v1_dot_router__service__pb2.MergeConversationsResponse.FromString,
+                _registered_method=True)
+        self.SplitConversation = channel.unary_unary(
+                '/trunkline.router.v1.RouterService/SplitConversation',
+                request_serializer=trunkline_dot_router_dot_v1_dot_router__requests__pb2.SplitConversationRequest.SerializeToString,
+                response_deserializer=trunkline_dot_router_dot_v1_dot_router__service__pb2.SplitConversationResponse.FromString,
+                _registered_method=True)
+        self.ChangeAttributes = channel.unary_unary(
+                '/trunkline.router.v1.RouterService/ChangeAttributes',
+                request_serializer=trunkline_dot_router_dot_v1_dot_router__requests__pb2.ChangeAttributesRequest.SerializeToString,
+                response_deserializer=trunkline_dot_router_dot_v1_dot_router__service__pb2.ChangeAttributesResponse.FromString,
+                _registered_method=True)
+        self.ScheduleCallback = channel.unary_unary(
+                '/trunkline.router.v1.RouterService/ScheduleCallback',
+                request_serializer=trunkline_dot_router_dot_v1_dot_router__requests__pb2.ScheduleCallbackRequest.SerializeToString,
+                response_deserializer=trunkline_dot_router_dot_v1_dot_router__service__pb2.ScheduleCallbackResponse.FromString,
+                _registered_method=True)
+        self.StartConversation = channel.unary_unary(
+                '/trunkline.router.v1.RouterService/StartConversation',
+                request_serializer=trunkline_dot_router_dot_v1_dot_router__requests__pb2.StartConversationRequest.SerializeToString,
+                response_deserializer=trunkline_dot_router_dot_v1_dot_router__service__pb2.StartConversationResponse.FromString,
                 _registered_method=True)
         self.GetConversation = channel.unary_unary(
                 '/trunkline.router.v1.RouterService/GetConversation',
@@ -87,6 +170,11 @@ class RouterServiceStub:
                 request_serializer=trunkline_dot_router_dot_v1_dot_router__service__pb2.ListQueueRequest.SerializeToString,
                 response_deserializer=trunkline_dot_router_dot_v1_dot_router__service__pb2.ListQueueResponse.FromString,
                 _registered_method=True)
+        self.ListConversations = channel.unary_unary(
+                '/trunkline.router.v1.RouterService/ListConversations',
+                request_serializer=trunkline_dot_router_dot_v1_dot_router__requests__pb2.ListConversationsRequest.SerializeToString,
+                response_deserializer=trunkline_dot_router_dot_v1_dot_router__service__pb2.ListConversationsResponse.FromString,
+                _registered_method=True)
         self.ListAgents = channel.unary_unary(
                 '/trunkline.router.v1.RouterService/ListAgents',
                 request_serializer=trunkline_dot_router_dot_v1_dot_router__service__pb2.ListAgentsRequest.SerializeToString,
@@ -97,17 +185,70 @@ class RouterServiceStub:
                 request_serializer=trunkline_dot_router_dot_v1_dot_router__service__pb2.WatchAgentRequest.SerializeToString,
                 response_deserializer=trunkline_dot_router_dot_v1_dot_router__service__pb2.WatchAgentResponse.FromString,
                 _registered_method=True)
+        self.WatchQueue = channel.unary_stream(
+                '/trunkline.router.v1.RouterService/WatchQueue',
+                request_serializer=trunkline_dot_router_dot_v1_dot_router__requests__pb2.WatchQueueRequest.SerializeToString,
+                response_deserializer=trunkline_dot_router_dot_v1_dot_router__service__pb2.WatchQueueResponse.FromString,
+                _registered_method=True)
+        self.WatchTeam = channel.unary_stream(
+                '/trunkline.router.v1.RouterService/WatchTeam',
+                request_serializer=trunkline_dot_router_dot_v1_dot_router__requests__pb2.WatchTeamRequest.SerializeToString,
+                response_deserializer=trunkline_dot_router_dot_v1_dot_router__service__pb2.WatchTeamResponse.FromString,
+                _registered_method=True)
 
 
 class RouterServiceServicer:
     """Commands and reads of the pool engines. The tenant is the token's. Any router process answers: what it does not own
     it forwards once to the owner, and answers UNAVAILABLE with RetryInfo while nobody owns the pool. Every command is
     answered after COMMIT; request_id (UUID) makes a retry safe: same id and same content gives the stored answer.
+    agent_id is who does it; an agent may only name itself. A command on a conversation may name the seq it expects
+    (expected_seq): with another one it is refused, ETAG_MISMATCH, and the answer names the present one.
     """
 
     def SetAgentPresence(self, request, context):
         """Sets what an agent is ready for. Going offline rescinds offers.
         """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetAgentAccepting(self, request, context):
+        """Whether an agent who is there takes new work; what they have stays theirs.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ClearNotResponding(self, request, context):
+        """The agent answers again after having missed too many offers.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def EndWrapUp(self, request, context):
+        """Ends an agent's time after contact early.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PutAgent(self, request, context):
+        """Makes an agent, or replaces what is configured of one. Agents of the configuration document are changed there.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteAgent(self, request, context):
+        """Removes an agent made by PutAgent; what they have in hand goes back to the queue.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetAgent(self, request, context):
+        """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -139,8 +280,42 @@ class RouterServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def TransferConversation(self, request, context):
-        """Gives the conversation to another team's queue; the reason is mandatory.
+        """Gives the conversation to a team's queue or into an agent's hands; the reason is mandatory.
         """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AssignConversation(self, request, context):
+        """Gives the conversation to an agent, whoever has it, beyond capacity if need be.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PullConversation(self, request, context):
+        """Takes a waiting or offered conversation, beyond capacity if need be.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReleaseConversation(self, request, context):
+        """Gives the conversation back to its queue, where it keeps its place.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SnoozeConversation(self, request, context):
+        """Puts the conversation aside until a time, or until its customer writes.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WakeConversation(self, request, context):
+        """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -153,6 +328,41 @@ class RouterServiceServicer:
 
     def ReopenConversation(self, request, context):
         """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def MergeConversations(self, request, context):
+        """Ends a conversation in another one of the same pool, which keeps the earlier place.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SplitConversation(self, request, context):
+        """Makes a second conversation of the same contact, in a team's queue.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ChangeAttributes(self, request, context):
+        """Changes what is known of a conversation; where that changes its policy or priority it is queued anew.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ScheduleCallback(self, request, context):
+        """The customer is to be called in a window; until then the conversation waits in no queue.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def StartConversation(self, request, context):
+        """Writes to somebody first.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -170,6 +380,12 @@ class RouterServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListConversations(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListAgents(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -177,7 +393,21 @@ class RouterServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def WatchAgent(self, request, context):
-        """What concerns one agent, from now on: first the offers and assignments they hold, then each change.
+        """What concerns one agent: first the offers and assignments they hold, then each change.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WatchQueue(self, request, context):
+        """A team's queue: first who waits, then each conversation that enters it, changes in it or leaves it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WatchTeam(self, request, context):
+        """A team's pulse: first who is there and what they have in hand, then each change of an agent or of the queue.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -190,6 +420,36 @@ def add_RouterServiceServicer_to_server(servicer, server):
                     servicer.SetAgentPresence,
                     request_deserializer=trunkline_dot_router_dot_v1_dot_router__service__pb2.SetAgentPresenceRequest.FromString,
                     response_serializer=trunkline_dot_router_dot_v1_dot_router__service__pb2.SetAgentPresenceResponse.SerializeToString,
+            ),
+            'SetAgentAccepting': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetAgentAccepting,
+                    request_deserializer=trunkline_dot_router_dot_v1_dot_router__requests__pb2.SetAgentAcceptingRequest.FromString,
+                    response_serializer=trunkline_dot_router_dot_v1_dot_router__service__pb2.SetAgentAcceptingResponse.SerializeToString,
+            ),
+            'ClearNotResponding': grpc.unary_unary_rpc_method_handler(
+                    servicer.ClearNotResponding,
+                    request_deserializer=trunkline_dot_router_dot_v1_dot_router__requests__pb2.ClearNotRespondingRequest.FromString,
+                    response_serializer=trunkline_dot_router_dot_v1_dot_router__service__pb2.ClearNotRespondingResponse.SerializeToString,
+            ),
+            'EndWrapUp': grpc.unary_unary_rpc_method_handler(
+                    servicer.EndWrapUp,
+                    request_deserializer=trunkline_dot_router_dot_v1_dot_router__requests__pb2.EndWrapUpRequest.FromString,
+                    response_serializer=trunkline_dot_router_dot_v1_dot_router__service__pb2.EndWrapUpResponse.SerializeToString,
+            ),
+            'PutAgent': grpc.unary_unary_rpc_method_handler(
+                    servicer.PutAgent,
+                    request_deserializer=trunkline_dot_router_dot_v1_dot_router__requests__pb2.PutAgentRequest.FromString,
+                    response_serializer=trunkline_dot_router_dot_v1_dot_router__service__pb2.PutAgentResponse.SerializeToString,
+            ),
+            'DeleteAgent': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteAgent,
+                    request_deserializer=trunkline_dot_router_dot_v1_dot_router__requests__pb2.DeleteAgentRequest.FromString,
+                    response_serializer=trunkline_dot_router_dot_v1_dot_router__service__pb2.DeleteAgentResponse.SerializeToString,
+            ),
+            'GetAgent': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetAgent,
+                    request_deserializer=trunkline_dot_router_dot_v1_dot_router__requests__pb2.GetAgentRequest.FromString,
+                    response_serializer=trunkline_dot_router_dot_v1_dot_router__service__pb2.GetAgentResponse.SerializeToString,
             ),
             'AcceptOffer': grpc.unary_unary_rpc_method_handler(
                     servicer.AcceptOffer,
@@ -216,6 +476,31 @@ def add_RouterServiceServicer_to_server(servicer, server):
                     request_deserializer=trunkline_dot_router_dot_v1_dot_router__service__pb2.TransferConversationRequest.FromString,
                     response_serializer=trunkline_dot_router_dot_v1_dot_router__service__pb2.TransferConversationResponse.SerializeToString,
             ),
+            'AssignConversation': grpc.unary_unary_rpc_method_handler(
+                    servicer.AssignConversation,
+                    request_deserializer=trunkline_dot_router_dot_v1_dot_router__requests__pb2.AssignConversationRequest.FromString,
+                    response_serializer=trunkline_dot_router_dot_v1_dot_router__service__pb2.AssignConversationResponse.SerializeToString,
+            ),
+            'PullConversation': grpc.unary_unary_rpc_method_handler(
+                    servicer.PullConversation,
+                    request_deserializer=trunkline_dot_router_dot_v1_dot_router__requests__pb2.PullConversationRequest.FromString,
+                    response_serializer=trunkline_dot_router_dot_v1_dot_router__service__pb2.PullConversationResponse.SerializeToString,
+            ),
+            'ReleaseConversation': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReleaseConversation,
+                    request_deserializer=trunkline_dot_router_dot_v1_dot_router__requests__pb2.ReleaseConversationRequest.FromString,
+                    response_serializer=trunkline_dot_router_dot_v1_dot_router__service__pb2.ReleaseConversationResponse.SerializeToString,
+            ),
+            'SnoozeConversation': grpc.unary_unary_rpc_method_handler(
+                    servicer.SnoozeConversation,
+                    request_deserializer=trunkline_dot_router_dot_v1_dot_router__requests__pb2.SnoozeConversationRequest.FromString,
+                    response_serializer=trunkline_dot_router_dot_v1_dot_router__service__pb2.SnoozeConversationResponse.SerializeToString,
+            ),
+            'WakeConversation': grpc.unary_unary_rpc_method_handler(
+                    servicer.WakeConversation,
+                    request_deserializer=trunkline_dot_router_dot_v1_dot_router__requests__pb2.WakeConversationRequest.FromString,
+                    response_serializer=trunkline_dot_router_dot_v1_dot_router__service__pb2.WakeConversationResponse.SerializeToString,
+            ),
             'ResolveConversation': grpc.unary_unary_rpc_method_handler(
                     servicer.ResolveConversation,
                     request_deserializer=trunkline_dot_router_dot_v1_dot_router__service__pb2.ResolveConversationRequest.FromString,
@@ -225,6 +510,31 @@ def add_RouterServiceServicer_to_server(servicer, server):
                     servicer.ReopenConversation,
                     request_deserializer=trunkline_dot_router_dot_v1_dot_router__service__pb2.ReopenConversationRequest.FromString,
                     response_serializer=trunkline_dot_router_dot_v1_dot_router__service__pb2.ReopenConversationResponse.SerializeToString,
+            ),
+            'MergeConversations': grpc.unary_unary_rpc_method_handler(
+                    servicer.MergeConversations,
+                    request_deserializer=trunkline_dot_router_dot_v1_dot_router__requests__pb2.MergeConversationsRequest.FromString,
+                    response_serializer=trunkline_dot_router_dot_v1_dot_router__service__pb2.MergeConversationsResponse.SerializeToString,
+            ),
+            'SplitConversation': grpc.unary_unary_rpc_method_handler(
+                    servicer.SplitConversation,
+                    request_deserializer=trunkline_dot_router_dot_v1_dot_router__requests__pb2.SplitConversationRequest.FromString,
+                    response_serializer=trunkline_dot_router_dot_v1_dot_router__service__pb2.SplitConversationResponse.SerializeToString,
+            ),
+            'ChangeAttributes': grpc.unary_unary_rpc_method_handler(
+                    servicer.ChangeAttributes,
+                    request_deserializer=trunkline_dot_router_dot_v1_dot_router__requests__pb2.ChangeAttributesRequest.FromString,
+                    response_serializer=trunkline_dot_router_dot_v1_dot_router__service__pb2.ChangeAttributesResponse.SerializeToString,
+            ),
+            'ScheduleCallback': grpc.unary_unary_rpc_method_handler(
+                    servicer.ScheduleCallback,
+                    request_deserializer=trunkline_dot_router_dot_v1_dot_router__requests__pb2.ScheduleCallbackRequest.FromString,
+                    response_serializer=trunkline_dot_router_dot_v1_dot_router__service__pb2.ScheduleCallbackResponse.SerializeToString,
+            ),
+            'StartConversation': grpc.unary_unary_rpc_method_handler(
+                    servicer.StartConversation,
+                    request_deserializer=trunkline_dot_router_dot_v1_dot_router__requests__pb2.StartConversationRequest.FromString,
+                    response_serializer=trunkline_dot_router_dot_v1_dot_router__service__pb2.StartConversationResponse.SerializeToString,
             ),
             'GetConversation': grpc.unary_unary_rpc_method_handler(
                     servicer.GetConversation,
@@ -236,6 +546,11 @@ def add_RouterServiceServicer_to_server(servicer, server):
                     request_deserializer=trunkline_dot_router_dot_v1_dot_router__service__pb2.ListQueueRequest.FromString,
                     response_serializer=trunkline_dot_router_dot_v1_dot_router__service__pb2.ListQueueResponse.SerializeToString,
             ),
+            'ListConversations': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListConversations,
+                    request_deserializer=trunkline_dot_router_dot_v1_dot_router__requests__pb2.ListConversationsRequest.FromString,
+                    response_serializer=trunkline_dot_router_dot_v1_dot_router__service__pb2.ListConversationsResponse.SerializeToString,
+            ),
             'ListAgents': grpc.unary_unary_rpc_method_handler(
                     servicer.ListAgents,
                     request_deserializer=trunkline_dot_router_dot_v1_dot_router__service__pb2.ListAgentsRequest.FromString,
@@ -245,6 +560,16 @@ def add_RouterServiceServicer_to_server(servicer, server):
                     servicer.WatchAgent,
                     request_deserializer=trunkline_dot_router_dot_v1_dot_router__service__pb2.WatchAgentRequest.FromString,
                     response_serializer=trunkline_dot_router_dot_v1_dot_router__service__pb2.WatchAgentResponse.SerializeToString,
+            ),
+            'WatchQueue': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchQueue,
+                    request_deserializer=trunkline_dot_router_dot_v1_dot_router__requests__pb2.WatchQueueRequest.FromString,
+                    response_serializer=trunkline_dot_router_dot_v1_dot_router__service__pb2.WatchQueueResponse.SerializeToString,
+            ),
+            'WatchTeam': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchTeam,
+                    request_deserializer=trunkline_dot_router_dot_v1_dot_router__requests__pb2.WatchTeamRequest.FromString,
+                    response_serializer=trunkline_dot_router_dot_v1_dot_router__service__pb2.WatchTeamResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -258,6 +583,8 @@ class RouterService:
     """Commands and reads of the pool engines. The tenant is the token's. Any router process answers: what it does not own
     it forwards once to the owner, and answers UNAVAILABLE with RetryInfo while nobody owns the pool. Every command is
     answered after COMMIT; request_id (UUID) makes a retry safe: same id and same content gives the stored answer.
+    agent_id is who does it; an agent may only name itself. A command on a conversation may name the seq it expects
+    (expected_seq): with another one it is refused, ETAG_MISMATCH, and the answer names the present one.
     """
 
     @staticmethod
@@ -277,6 +604,168 @@ class RouterService:
             '/trunkline.router.v1.RouterService/SetAgentPresence',
             trunkline_dot_router_dot_v1_dot_router__service__pb2.SetAgentPresenceRequest.SerializeToString,
             trunkline_dot_router_dot_v1_dot_router__service__pb2.SetAgentPresenceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetAgentAccepting(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/trunkline.router.v1.RouterService/SetAgentAccepting',
+            trunkline_dot_router_dot_v1_dot_router__requests__pb2.SetAgentAcceptingRequest.SerializeToString,
+            trunkline_dot_router_dot_v1_dot_router__service__pb2.SetAgentAcceptingResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ClearNotResponding(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/trunkline.router.v1.RouterService/ClearNotResponding',
+            trunkline_dot_router_dot_v1_dot_router__requests__pb2.ClearNotRespondingRequest.SerializeToString,
+            trunkline_dot_router_dot_v1_dot_router__service__pb2.ClearNotRespondingResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EndWrapUp(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/trunkline.router.v1.RouterService/EndWrapUp',
+            trunkline_dot_router_dot_v1_dot_router__requests__pb2.EndWrapUpRequest.SerializeToString,
+            trunkline_dot_router_dot_v1_dot_router__service__pb2.EndWrapUpResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PutAgent(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/trunkline.router.v1.RouterService/PutAgent',
+            trunkline_dot_router_dot_v1_dot_router__requests__pb2.PutAgentRequest.SerializeToString,
+            trunkline_dot_router_dot_v1_dot_router__service__pb2.PutAgentResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteAgent(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/trunkline.router.v1.RouterService/DeleteAgent',
+            trunkline_dot_router_dot_v1_dot_router__requests__pb2.DeleteAgentRequest.SerializeToString,
+            trunkline_dot_router_dot_v1_dot_router__service__pb2.DeleteAgentResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetAgent(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/trunkline.router.v1.RouterService/GetAgent',
+            trunkline_dot_router_dot_v1_dot_router__requests__pb2.GetAgentRequest.SerializeToString,
+            trunkline_dot_router_dot_v1_dot_router__service__pb2.GetAgentResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -423,6 +912,141 @@ class RouterService:
             _registered_method=True)
 
     @staticmethod
+    def AssignConversation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/trunkline.router.v1.RouterService/AssignConversation',
+            trunkline_dot_router_dot_v1_dot_router__requests__pb2.AssignConversationRequest.SerializeToString,
+            trunkline_dot_router_dot_v1_dot_router__service__pb2.AssignConversationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PullConversation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/trunkline.router.v1.RouterService/PullConversation',
+            trunkline_dot_router_dot_v1_dot_router__requests__pb2.PullConversationRequest.SerializeToString,
+            trunkline_dot_router_dot_v1_dot_router__service__pb2.PullConversationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReleaseConversation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/trunkline.router.v1.RouterService/ReleaseConversation',
+            trunkline_dot_router_dot_v1_dot_router__requests__pb2.ReleaseConversationRequest.SerializeToString,
+            trunkline_dot_router_dot_v1_dot_router__service__pb2.ReleaseConversationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SnoozeConversation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/trunkline.router.v1.RouterService/SnoozeConversation',
+            trunkline_dot_router_dot_v1_dot_router__requests__pb2.SnoozeConversationRequest.SerializeToString,
+            trunkline_dot_router_dot_v1_dot_router__service__pb2.SnoozeConversationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WakeConversation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/trunkline.router.v1.RouterService/WakeConversation',
+            trunkline_dot_router_dot_v1_dot_router__requests__pb2.WakeConversationRequest.SerializeToString,
+            trunkline_dot_router_dot_v1_dot_router__service__pb2.WakeConversationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def ResolveConversation(request,
             target,
             options=(),
@@ -466,6 +1090,141 @@ class RouterService:
             '/trunkline.router.v1.RouterService/ReopenConversation',
             trunkline_dot_router_dot_v1_dot_router__service__pb2.ReopenConversationRequest.SerializeToString,
             trunkline_dot_router_dot_v1_dot_router__service__pb2.ReopenConversationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def MergeConversations(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/trunkline.router.v1.RouterService/MergeConversations',
+            trunkline_dot_router_dot_v1_dot_router__requests__pb2.MergeConversationsRequest.SerializeToString,
+            trunkline_dot_router_dot_v1_dot_router__service__pb2.MergeConversationsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SplitConversation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/trunkline.router.v1.RouterService/SplitConversation',
+            trunkline_dot_router_dot_v1_dot_router__requests__pb2.SplitConversationRequest.SerializeToString,
+            trunkline_dot_router_dot_v1_dot_router__service__pb2.SplitConversationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ChangeAttributes(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/trunkline.router.v1.RouterService/ChangeAttributes',
+            trunkline_dot_router_dot_v1_dot_router__requests__pb2.ChangeAttributesRequest.SerializeToString,
+            trunkline_dot_router_dot_v1_dot_router__service__pb2.ChangeAttributesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ScheduleCallback(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/trunkline.router.v1.RouterService/ScheduleCallback',
+            trunkline_dot_router_dot_v1_dot_router__requests__pb2.ScheduleCallbackRequest.SerializeToString,
+            trunkline_dot_router_dot_v1_dot_router__service__pb2.ScheduleCallbackResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StartConversation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/trunkline.router.v1.RouterService/StartConversation',
+            trunkline_dot_router_dot_v1_dot_router__requests__pb2.StartConversationRequest.SerializeToString,
+            trunkline_dot_router_dot_v1_dot_router__service__pb2.StartConversationResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -531,6 +1290,33 @@ class RouterService:
             _registered_method=True)
 
     @staticmethod
+    def ListConversations(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/trunkline.router.v1.RouterService/ListConversations',
+            trunkline_dot_router_dot_v1_dot_router__requests__pb2.ListConversationsRequest.SerializeToString,
+            trunkline_dot_router_dot_v1_dot_router__service__pb2.ListConversationsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def ListAgents(request,
             target,
             options=(),
@@ -574,6 +1360,60 @@ class RouterService:
             '/trunkline.router.v1.RouterService/WatchAgent',
             trunkline_dot_router_dot_v1_dot_router__service__pb2.WatchAgentRequest.SerializeToString,
             trunkline_dot_router_dot_v1_dot_router__service__pb2.WatchAgentResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchQueue(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/trunkline.router.v1.RouterService/WatchQueue',
+            trunkline_dot_router_dot_v1_dot_router__requests__pb2.WatchQueueRequest.SerializeToString,
+            trunkline_dot_router_dot_v1_dot_router__service__pb2.WatchQueueResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchTeam(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/trunkline.router.v1.RouterService/WatchTeam',
+            trunkline_dot_router_dot_v1_dot_router__requests__pb2.WatchTeamRequest.SerializeToString,
+            trunkline_dot_router_dot_v1_dot_router__service__pb2.WatchTeamResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -5,6 +5,7 @@ isort:skip_file
 
 from collections import abc as _abc
 from grpc import aio as _aio
+from trunkline.router.v1 import router_requests_pb2 as _router_requests_pb2
 from trunkline.router.v1 import router_service_pb2 as _router_service_pb2
 import abc as _abc_1
 import grpc as _grpc
@@ -30,6 +31,8 @@ class RouterServiceStub:
     """Commands and reads of the pool engines. The tenant is the token's. Any router process answers: what it does not own
     it forwards once to the owner, and answers UNAVAILABLE with RetryInfo while nobody owns the pool. Every command is
     answered after COMMIT; request_id (UUID) makes a retry safe: same id and same content gives the stored answer.
+    agent_id is who does it; an agent may only name itself. A command on a conversation may name the seq it expects
+    (expected_seq): with another one it is refused, ETAG_MISMATCH, and the answer names the present one.
     """
 
     @_typing.overload
@@ -38,6 +41,17 @@ class RouterServiceStub:
     def __new__(cls, channel: _aio.Channel) -> RouterServiceAsyncStub: ...
     SetAgentPresence: _grpc.UnaryUnaryMultiCallable[_router_service_pb2.SetAgentPresenceRequest, _router_service_pb2.SetAgentPresenceResponse]
     """Sets what an agent is ready for. Going offline rescinds offers."""
+    SetAgentAccepting: _grpc.UnaryUnaryMultiCallable[_router_requests_pb2.SetAgentAcceptingRequest, _router_service_pb2.SetAgentAcceptingResponse]
+    """Whether an agent who is there takes new work; what they have stays theirs."""
+    ClearNotResponding: _grpc.UnaryUnaryMultiCallable[_router_requests_pb2.ClearNotRespondingRequest, _router_service_pb2.ClearNotRespondingResponse]
+    """The agent answers again after having missed too many offers."""
+    EndWrapUp: _grpc.UnaryUnaryMultiCallable[_router_requests_pb2.EndWrapUpRequest, _router_service_pb2.EndWrapUpResponse]
+    """Ends an agent's time after contact early."""
+    PutAgent: _grpc.UnaryUnaryMultiCallable[_router_requests_pb2.PutAgentRequest, _router_service_pb2.PutAgentResponse]
+    """Makes an agent, or replaces what is configured of one. Agents of the configuration document are changed there."""
+    DeleteAgent: _grpc.UnaryUnaryMultiCallable[_router_requests_pb2.DeleteAgentRequest, _router_service_pb2.DeleteAgentResponse]
+    """Removes an agent made by PutAgent; what they have in hand goes back to the queue."""
+    GetAgent: _grpc.UnaryUnaryMultiCallable[_router_requests_pb2.GetAgentRequest, _router_service_pb2.GetAgentResponse]
     AcceptOffer: _grpc.UnaryUnaryMultiCallable[_router_service_pb2.AcceptOfferRequest, _router_service_pb2.AcceptOfferResponse]
     DeclineOffer: _grpc.UnaryUnaryMultiCallable[_router_service_pb2.DeclineOfferRequest, _router_service_pb2.DeclineOfferResponse]
     SendReply: _grpc.UnaryUnaryMultiCallable[_router_service_pb2.SendReplyRequest, _router_service_pb2.SendReplyResponse]
@@ -45,26 +59,63 @@ class RouterServiceStub:
     AddNote: _grpc.UnaryUnaryMultiCallable[_router_service_pb2.AddNoteRequest, _router_service_pb2.AddNoteResponse]
     """Adds an internal note."""
     TransferConversation: _grpc.UnaryUnaryMultiCallable[_router_service_pb2.TransferConversationRequest, _router_service_pb2.TransferConversationResponse]
-    """Gives the conversation to another team's queue; the reason is mandatory."""
+    """Gives the conversation to a team's queue or into an agent's hands; the reason is mandatory."""
+    AssignConversation: _grpc.UnaryUnaryMultiCallable[_router_requests_pb2.AssignConversationRequest, _router_service_pb2.AssignConversationResponse]
+    """Gives the conversation to an agent, whoever has it, beyond capacity if need be."""
+    PullConversation: _grpc.UnaryUnaryMultiCallable[_router_requests_pb2.PullConversationRequest, _router_service_pb2.PullConversationResponse]
+    """Takes a waiting or offered conversation, beyond capacity if need be."""
+    ReleaseConversation: _grpc.UnaryUnaryMultiCallable[_router_requests_pb2.ReleaseConversationRequest, _router_service_pb2.ReleaseConversationResponse]
+    """Gives the conversation back to its queue, where it keeps its place."""
+    SnoozeConversation: _grpc.UnaryUnaryMultiCallable[_router_requests_pb2.SnoozeConversationRequest, _router_service_pb2.SnoozeConversationResponse]
+    """Puts the conversation aside until a time, or until its customer writes."""
+    WakeConversation: _grpc.UnaryUnaryMultiCallable[_router_requests_pb2.WakeConversationRequest, _router_service_pb2.WakeConversationResponse]
     ResolveConversation: _grpc.UnaryUnaryMultiCallable[_router_service_pb2.ResolveConversationRequest, _router_service_pb2.ResolveConversationResponse]
     ReopenConversation: _grpc.UnaryUnaryMultiCallable[_router_service_pb2.ReopenConversationRequest, _router_service_pb2.ReopenConversationResponse]
+    MergeConversations: _grpc.UnaryUnaryMultiCallable[_router_requests_pb2.MergeConversationsRequest, _router_service_pb2.MergeConversationsResponse]
+    """Ends a conversation in another one of the same pool, which keeps the earlier place."""
+    SplitConversation: _grpc.UnaryUnaryMultiCallable[_router_requests_pb2.SplitConversationRequest, _router_service_pb2.SplitConversationResponse]
+    """Makes a second conversation of the same contact, in a team's queue."""
+    ChangeAttributes: _grpc.UnaryUnaryMultiCallable[_router_requests_pb2.ChangeAttributesRequest, _router_service_pb2.ChangeAttributesResponse]
+    """Changes what is known of a conversation; where that changes its policy or priority it is queued anew."""
+    ScheduleCallback: _grpc.UnaryUnaryMultiCallable[_router_requests_pb2.ScheduleCallbackRequest, _router_service_pb2.ScheduleCallbackResponse]
+    """The customer is to be called in a window; until then the conversation waits in no queue."""
+    StartConversation: _grpc.UnaryUnaryMultiCallable[_router_requests_pb2.StartConversationRequest, _router_service_pb2.StartConversationResponse]
+    """Writes to somebody first."""
     GetConversation: _grpc.UnaryUnaryMultiCallable[_router_service_pb2.GetConversationRequest, _router_service_pb2.GetConversationResponse]
     ListQueue: _grpc.UnaryUnaryMultiCallable[_router_service_pb2.ListQueueRequest, _router_service_pb2.ListQueueResponse]
     """Waiting conversations of a team, first to be served first."""
+    ListConversations: _grpc.UnaryUnaryMultiCallable[_router_requests_pb2.ListConversationsRequest, _router_service_pb2.ListConversationsResponse]
     ListAgents: _grpc.UnaryUnaryMultiCallable[_router_service_pb2.ListAgentsRequest, _router_service_pb2.ListAgentsResponse]
     WatchAgent: _grpc.UnaryStreamMultiCallable[_router_service_pb2.WatchAgentRequest, _router_service_pb2.WatchAgentResponse]
-    """What concerns one agent, from now on: first the offers and assignments they hold, then each change."""
+    """What concerns one agent: first the offers and assignments they hold, then each change."""
+    WatchQueue: _grpc.UnaryStreamMultiCallable[_router_requests_pb2.WatchQueueRequest, _router_service_pb2.WatchQueueResponse]
+    """A team's queue: first who waits, then each conversation that enters it, changes in it or leaves it."""
+    WatchTeam: _grpc.UnaryStreamMultiCallable[_router_requests_pb2.WatchTeamRequest, _router_service_pb2.WatchTeamResponse]
+    """A team's pulse: first who is there and what they have in hand, then each change of an agent or of the queue."""
 
 @_typing.type_check_only
 class RouterServiceAsyncStub(RouterServiceStub):
     """Commands and reads of the pool engines. The tenant is the token's. Any router process answers: what it does not own
     it forwards once to the owner, and answers UNAVAILABLE with RetryInfo while nobody owns the pool. Every command is
     answered after COMMIT; request_id (UUID) makes a retry safe: same id and same content gives the stored answer.
+    agent_id is who does it; an agent may only name itself. A command on a conversation may name the seq it expects
+    (expected_seq): with another one it is refused, ETAG_MISMATCH, and the answer names the present one.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     SetAgentPresence: _aio.UnaryUnaryMultiCallable[_router_service_pb2.SetAgentPresenceRequest, _router_service_pb2.SetAgentPresenceResponse]  # type: ignore[assignment]
     """Sets what an agent is ready for. Going offline rescinds offers."""
+    SetAgentAccepting: _aio.UnaryUnaryMultiCallable[_router_requests_pb2.SetAgentAcceptingRequest, _router_service_pb2.SetAgentAcceptingResponse]  # type: ignore[assignment]
+    """Whether an agent who is there takes new work; what they have stays theirs."""
+    ClearNotResponding: _aio.UnaryUnaryMultiCallable[_router_requests_pb2.ClearNotRespondingRequest, _router_service_pb2.ClearNotRespondingResponse]  # type: ignore[assignment]
+    """The agent answers again after having missed too many offers."""
+    EndWrapUp: _aio.UnaryUnaryMultiCallable[_router_requests_pb2.EndWrapUpRequest, _router_service_pb2.EndWrapUpResponse]  # type: ignore[assignment]
+    """Ends an agent's time after contact early."""
+    PutAgent: _aio.UnaryUnaryMultiCallable[_router_requests_pb2.PutAgentRequest, _router_service_pb2.PutAgentResponse]  # type: ignore[assignment]
+    """Makes an agent, or replaces what is configured of one. Agents of the configuration document are changed there."""
+    DeleteAgent: _aio.UnaryUnaryMultiCallable[_router_requests_pb2.DeleteAgentRequest, _router_service_pb2.DeleteAgentResponse]  # type: ignore[assignment]
+    """Removes an agent made by PutAgent; what they have in hand goes back to the queue."""
+    GetAgent: _aio.UnaryUnaryMultiCallable[_router_requests_pb2.GetAgentRequest, _router_service_pb2.GetAgentResponse]  # type: ignore[assignment]
     AcceptOffer: _aio.UnaryUnaryMultiCallable[_router_service_pb2.AcceptOfferRequest, _router_service_pb2.AcceptOfferResponse]  # type: ignore[assignment]
     DeclineOffer: _aio.UnaryUnaryMultiCallable[_router_service_pb2.DeclineOfferRequest, _router_service_pb2.DeclineOfferResponse]  # type: ignore[assignment]
     SendReply: _aio.UnaryUnaryMultiCallable[_router_service_pb2.SendReplyRequest, _router_service_pb2.SendReplyResponse]  # type: ignore[assignment]
@@ -72,20 +123,46 @@ class RouterServiceAsyncStub(RouterServiceStub):
     AddNote: _aio.UnaryUnaryMultiCallable[_router_service_pb2.AddNoteRequest, _router_service_pb2.AddNoteResponse]  # type: ignore[assignment]
     """Adds an internal note."""
     TransferConversation: _aio.UnaryUnaryMultiCallable[_router_service_pb2.TransferConversationRequest, _router_service_pb2.TransferConversationResponse]  # type: ignore[assignment]
-    """Gives the conversation to another team's queue; the reason is mandatory."""
+    """Gives the conversation to a team's queue or into an agent's hands; the reason is mandatory."""
+    AssignConversation: _aio.UnaryUnaryMultiCallable[_router_requests_pb2.AssignConversationRequest, _router_service_pb2.AssignConversationResponse]  # type: ignore[assignment]
+    """Gives the conversation to an agent, whoever has it, beyond capacity if need be."""
+    PullConversation: _aio.UnaryUnaryMultiCallable[_router_requests_pb2.PullConversationRequest, _router_service_pb2.PullConversationResponse]  # type: ignore[assignment]
+    """Takes a waiting or offered conversation, beyond capacity if need be."""
+    ReleaseConversation: _aio.UnaryUnaryMultiCallable[_router_requests_pb2.ReleaseConversationRequest, _router_service_pb2.ReleaseConversationResponse]  # type: ignore[assignment]
+    """Gives the conversation back to its queue, where it keeps its place."""
+    SnoozeConversation: _aio.UnaryUnaryMultiCallable[_router_requests_pb2.SnoozeConversationRequest, _router_service_pb2.SnoozeConversationResponse]  # type: ignore[assignment]
+    """Puts the conversation aside until a time, or until its customer writes."""
+    WakeConversation: _aio.UnaryUnaryMultiCallable[_router_requests_pb2.WakeConversationRequest, _router_service_pb2.WakeConversationResponse]  # type: ignore[assignment]
     ResolveConversation: _aio.UnaryUnaryMultiCallable[_router_service_pb2.ResolveConversationRequest, _router_service_pb2.ResolveConversationResponse]  # type: ignore[assignment]
     ReopenConversation: _aio.UnaryUnaryMultiCallable[_router_service_pb2.ReopenConversationRequest, _router_service_pb2.ReopenConversationResponse]  # type: ignore[assignment]
+    MergeConversations: _aio.UnaryUnaryMultiCallable[_router_requests_pb2.MergeConversationsRequest, _router_service_pb2.MergeConversationsResponse]  # type: ignore[assignment]
+    """Ends a conversation in another one of the same pool, which keeps the earlier place."""
+    SplitConversation: _aio.UnaryUnaryMultiCallable[_router_requests_pb2.SplitConversationRequest, _router_service_pb2.SplitConversationResponse]  # type: ignore[assignment]
+    """Makes a second conversation of the same contact, in a team's queue."""
+    ChangeAttributes: _aio.UnaryUnaryMultiCallable[_router_requests_pb2.ChangeAttributesRequest, _router_service_pb2.ChangeAttributesResponse]  # type: ignore[assignment]
+    """Changes what is known of a conversation; where that changes its policy or priority it is queued anew."""
+    ScheduleCallback: _aio.UnaryUnaryMultiCallable[_router_requests_pb2.ScheduleCallbackRequest, _router_service_pb2.ScheduleCallbackResponse]  # type: ignore[assignment]
+    """The customer is to be called in a window; until then the conversation waits in no queue."""
+    StartConversation: _aio.UnaryUnaryMultiCallable[_router_requests_pb2.StartConversationRequest, _router_service_pb2.StartConversationResponse]  # type: ignore[assignment]
+    """Writes to somebody first."""
     GetConversation: _aio.UnaryUnaryMultiCallable[_router_service_pb2.GetConversationRequest, _router_service_pb2.GetConversationResponse]  # type: ignore[assignment]
     ListQueue: _aio.UnaryUnaryMultiCallable[_router_service_pb2.ListQueueRequest, _router_service_pb2.ListQueueResponse]  # type: ignore[assignment]
     """Waiting conversations of a team, first to be served first."""
+    ListConversations: _aio.UnaryUnaryMultiCallable[_router_requests_pb2.ListConversationsRequest, _router_service_pb2.ListConversationsResponse]  # type: ignore[assignment]
     ListAgents: _aio.UnaryUnaryMultiCallable[_router_service_pb2.ListAgentsRequest, _router_service_pb2.ListAgentsResponse]  # type: ignore[assignment]
     WatchAgent: _aio.UnaryStreamMultiCallable[_router_service_pb2.WatchAgentRequest, _router_service_pb2.WatchAgentResponse]  # type: ignore[assignment]
-    """What concerns one agent, from now on: first the offers and assignments they hold, then each change."""
+    """What concerns one agent: first the offers and assignments they hold, then each change."""
+    WatchQueue: _aio.UnaryStreamMultiCallable[_router_requests_pb2.WatchQueueRequest, _router_service_pb2.WatchQueueResponse]  # type: ignore[assignment]
+    """A team's queue: first who waits, then each conversation that enters it, changes in it or leaves it."""
+    WatchTeam: _aio.UnaryStreamMultiCallable[_router_requests_pb2.WatchTeamRequest, _router_service_pb2.WatchTeamResponse]  # type: ignore[assignment]
+    """A team's pulse: first who is there and what they have in hand, then each change of an agent or of the queue."""
 
 class RouterServiceServicer(metaclass=_abc_1.ABCMeta):
     """Commands and reads of the pool engines. The tenant is the token's. Any router process answers: what it does not own
     it forwards once to the owner, and answers UNAVAILABLE with RetryInfo while nobody owns the pool. Every command is
     answered after COMMIT; request_id (UUID) makes a retry safe: same id and same content gives the stored answer.
+    agent_id is who does it; an agent may only name itself. A command on a conversation may name the seq it expects
+    (expected_seq): with another one it is refused, ETAG_MISMATCH, and the answer names the present one.
     """
 
     @_abc_1.abstractmethod
@@ -95,6 +172,53 @@ class RouterServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_router_service_pb2.SetAgentPresenceResponse, _abc.Awaitable[_router_service_pb2.SetAgentPresenceResponse]]:
         """Sets what an agent is ready for. Going offline rescinds offers."""
+
+    @_abc_1.abstractmethod
+    def SetAgentAccepting(
+        self,
+        request: _router_requests_pb2.SetAgentAcceptingRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_router_service_pb2.SetAgentAcceptingResponse, _abc.Awaitable[_router_service_pb2.SetAgentAcceptingResponse]]:
+        """Whether an agent who is there takes new work; what they have stays theirs."""
+
+    @_abc_1.abstractmethod
+    def ClearNotResponding(
+        self,
+        request: _router_requests_pb2.ClearNotRespondingRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_router_service_pb2.ClearNotRespondingResponse, _abc.Awaitable[_router_service_pb2.ClearNotRespondingResponse]]:
+        """The agent answers again after having missed too many offers."""
+
+    @_abc_1.abstractmethod
+    def EndWrapUp(
+        self,
+        request: _router_requests_pb2.EndWrapUpRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_router_service_pb2.EndWrapUpResponse, _abc.Awaitable[_router_service_pb2.EndWrapUpResponse]]:
+        """Ends an agent's time after contact early."""
+
+    @_abc_1.abstractmethod
+    def PutAgent(
+        self,
+        request: _router_requests_pb2.PutAgentRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_router_service_pb2.PutAgentResponse, _abc.Awaitable[_router_service_pb2.PutAgentResponse]]:
+        """Makes an agent, or replaces what is configured of one. Agents of the configuration document are changed there."""
+
+    @_abc_1.abstractmethod
+    def DeleteAgent(
+        self,
+        request: _router_requests_pb2.DeleteAgentRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_router_service_pb2.DeleteAgentResponse, _abc.Awaitable[_router_service_pb2.DeleteAgentResponse]]:
+        """Removes an agent made by PutAgent; what they have in hand goes back to the queue."""
+
+    @_abc_1.abstractmethod
+    def GetAgent(
+        self,
+        request: _router_requests_pb2.GetAgentRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_router_service_pb2.GetAgentResponse, _abc.Awaitable[_router_service_pb2.GetAgentResponse]]: ...
 
     @_abc_1.abstractmethod
     def AcceptOffer(
@@ -132,7 +256,46 @@ class RouterServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _router_service_pb2.TransferConversationRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_router_service_pb2.TransferConversationResponse, _abc.Awaitable[_router_service_pb2.TransferConversationResponse]]:
-        """Gives the conversation to another team's queue; the reason is mandatory."""
+        """Gives the conversation to a team's queue or into an agent's hands; the reason is mandatory."""
+
+    @_abc_1.abstractmethod
+    def AssignConversation(
+        self,
+        request: _router_requests_pb2.AssignConversationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_router_service_pb2.AssignConversationResponse, _abc.Awaitable[_router_service_pb2.AssignConversationResponse]]:
+        """Gives the conversation to an agent, whoever has it, beyond capacity if need be."""
+
+    @_abc_1.abstractmethod
+    def PullConversation(
+        self,
+        request: _router_requests_pb2.PullConversationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_router_service_pb2.PullConversationResponse, _abc.Awaitable[_router_service_pb2.PullConversationResponse]]:
+        """Takes a waiting or offered conversation, beyond capacity if need be."""
+
+    @_abc_1.abstractmethod
+    def ReleaseConversation(
+        self,
+        request: _router_requests_pb2.ReleaseConversationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_router_service_pb2.ReleaseConversationResponse, _abc.Awaitable[_router_service_pb2.ReleaseConversationResponse]]:
+        """Gives the conversation back to its queue, where it keeps its place."""
+
+    @_abc_1.abstractmethod
+    def SnoozeConversation(
+        self,
+        request: _router_requests_pb2.SnoozeConversationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_router_service_pb2.SnoozeConversationResponse, _abc.Awaitable[_router_service_pb2.SnoozeConversationResponse]]:
+        """Puts the conversation aside until a time, or until its customer writes."""
+
+    @_abc_1.abstractmethod
+    def WakeConversation(
+        self,
+        request: _router_requests_pb2.WakeConversationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_router_service_pb2.WakeConversationResponse, _abc.Awaitable[_router_service_pb2.WakeConversationResponse]]: ...
 
     @_abc_1.abstractmethod
     def ResolveConversation(
@@ -147,6 +310,46 @@ class RouterServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _router_service_pb2.ReopenConversationRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_router_service_pb2.ReopenConversationResponse, _abc.Awaitable[_router_service_pb2.ReopenConversationResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def MergeConversations(
+        self,
+        request: _router_requests_pb2.MergeConversationsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_router_service_pb2.MergeConversationsResponse, _abc.Awaitable[_router_service_pb2.MergeConversationsResponse]]:
+        """Ends a conversation in another one of the same pool, which keeps the earlier place."""
+
+    @_abc_1.abstractmethod
+    def SplitConversation(
+        self,
+        request: _router_requests_pb2.SplitConversationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_router_service_pb2.SplitConversationResponse, _abc.Awaitable[_router_service_pb2.SplitConversationResponse]]:
+        """Makes a second conversation of the same contact, in a team's queue."""
+
+    @_abc_1.abstractmethod
+    def ChangeAttributes(
+        self,
+        request: _router_requests_pb2.ChangeAttributesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_router_service_pb2.ChangeAttributesResponse, _abc.Awaitable[_router_service_pb2.ChangeAttributesResponse]]:
+        """Changes what is known of a conversation; where that changes its policy or priority it is queued anew."""
+
+    @_abc_1.abstractmethod
+    def ScheduleCallback(
+        self,
+        request: _router_requests_pb2.ScheduleCallbackRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_router_service_pb2.ScheduleCallbackResponse, _abc.Awaitable[_router_service_pb2.ScheduleCallbackResponse]]:
+        """The customer is to be called in a window; until then the conversation waits in no queue."""
+
+    @_abc_1.abstractmethod
+    def StartConversation(
+        self,
+        request: _router_requests_pb2.StartConversationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_router_service_pb2.StartConversationResponse, _abc.Awaitable[_router_service_pb2.StartConversationResponse]]:
+        """Writes to somebody first."""
 
     @_abc_1.abstractmethod
     def GetConversation(
@@ -164,6 +367,13 @@ class RouterServiceServicer(metaclass=_abc_1.ABCMeta):
         """Waiting conversations of a team, first to be served first."""
 
     @_abc_1.abstractmethod
+    def ListConversations(
+        self,
+        request: _router_requests_pb2.ListConversationsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_router_service_pb2.ListConversationsResponse, _abc.Awaitable[_router_service_pb2.ListConversationsResponse]]: ...
+
+    @_abc_1.abstractmethod
     def ListAgents(
         self,
         request: _router_service_pb2.ListAgentsRequest,
@@ -176,6 +386,22 @@ class RouterServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _router_service_pb2.WatchAgentRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_router_service_pb2.WatchAgentResponse], _abc.AsyncIterator[_router_service_pb2.WatchAgentResponse]]:
-        """What concerns one agent, from now on: first the offers and assignments they hold, then each change."""
+        """What concerns one agent: first the offers and assignments they hold, then each change."""
+
+    @_abc_1.abstractmethod
+    def WatchQueue(
+        self,
+        request: _router_requests_pb2.WatchQueueRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_router_service_pb2.WatchQueueResponse], _abc.AsyncIterator[_router_service_pb2.WatchQueueResponse]]:
+        """A team's queue: first who waits, then each conversation that enters it, changes in it or leaves it."""
+
+    @_abc_1.abstractmethod
+    def WatchTeam(
+        self,
+        request: _router_requests_pb2.WatchTeamRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_router_service_pb2.WatchTeamResponse], _abc.AsyncIterator[_router_service_pb2.WatchTeamResponse]]:
+        """A team's pulse: first who is there and what they have in hand, then each change of an agent or of the queue."""
 
 def add_RouterServiceServicer_to_server(servicer: RouterServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -1,0 +1,130 @@
+"""Payloads that several decisions share: offers taken back, the way back to the queue, texts, attributes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid5
+
+from trunkline_router import policies
+from trunkline_router.events import AttributesChanged, ConversationQueued, MessageSent, OfferRescinded, Payload
+from trunkline_router.facts import Content, QueueReason, RescindReason
+from trunkline_router.inputs import ChangeAttributes
+from trunkline_router.pool import Conversation, Status
+from trunkline_router.routing import AutoText, TextKind
+from trunkline_router.state import Engine
+
+Decision = list[tuple[str, Payload]]
+"""Payloads with the conversation each belongs to (empty: the pool)."""
+
+TEXTS = UUID("2f6f0d0e-4c33-5f0e-8a3c-6f4d1f0f9b62")
+
+
+def rescinds(c: Conversation, reason: RescindReason, *, but: str = "") -> list[Payload]:
+    """Every running offer is taken back, except one."""
+    return [OfferRescinded(o, offer.agent, reason) for o, offer in c.offers.items() if o != but]
+
+
+def back_if_last(engine: Engine, c: Conversation, ended: int, now: datetime) -> list[Payload]:
+    """To the queue again when as many offers end as run; while others run, somebody may still accept."""
+    if c.status is not Status.OFFERED or ended < len(c.offers):
+        return []
+    return [policies.again(engine, c, now, QueueReason.OFFER_ENDED)]
+
+
+def wrap_until(engine: Engine, c: Conversation, now: datetime) -> datetime | None:
+    """How long its units stay with the agent after the contact (routing 4.4)."""
+    seconds = engine.channel_class(c.channel).wrap_s
+    return now + timedelta(seconds=seconds) if seconds and c.status is Status.ASSIGNED else None
+
+
+def attributes(engine: Engine, c: Conversation, command: ChangeAttributes, now: datetime) -> list[Payload]:
+    """What is known of it, and its place anew where that changes the policy or the priority (routing 3.1)."""
+    known = c.attributes
+    values = dict(known.values)
+    for name, value in command.set_values:
+        values.pop(name, None)
+        if value is not None:
+            values[name] = value
+    new = replace(
+        known,
+        values=tuple(sorted(values.items())),
+        tags=tuple(sorted((set(known.tags) | set(command.add_tags)) - set(command.remove_tags))),
+        priority=known.priority if command.priority is None else command.priority,
+        language=known.language if command.language is None else command.language,
+        allowed_agents=known.allowed_agents if command.allowed_agents is None else command.allowed_agents,
+    )
+    if new == known:
+        return []
+    return [AttributesChanged(new), *placed_anew(engine, c, replace(c, attributes=new), now)]
+
+
+def placed_anew(engine: Engine, c: Conversation, after: Conversation, now: datetime) -> list[Payload]:
+    """Its place in the queue where what is known now changes it; what no condition names changes nothing (3.1)."""
+    if c.status not in (Status.QUEUED, Status.OFFERED):
+        return []
+    if engine.pool.config.policies:
+        policy = policies.select(engine, after, now)
+        step = c.step if policy.id == c.policy else 0
+        queued = policies.at_step(engine, after, policy, step, now, QueueReason.CHANGED, entered_at=c.entered_at)
+    else:
+        queued = policies.again(engine, after, now, QueueReason.CHANGED)
+        queued = replace(queued, boost_s=policies.boost(engine.pool, after.attributes.priority))
+    same = _wanted(queued) == (c.team, c.policy, c.step, c.skills, c.boost_s, c.tier, c.strategy, c.by_hand)
+    if same and after.attributes.allowed_agents == c.attributes.allowed_agents:
+        return []
+    return [*rescinds(c, RescindReason.CHANGED), queued]
+
+
+def _wanted(q: ConversationQueued) -> tuple[object, ...]:
+    return q.team, q.policy, q.step, q.skills, q.boost_s, q.tier, q.strategy, q.assigned_by_hand
+
+
+# -- automatic texts
+
+
+def text(engine: Engine, c: Conversation, kind: TextKind, now: datetime) -> list[Payload]:
+    """The tenant's text of a kind, once a cycle; nothing where there is none for the channel."""
+    found = _chosen(engine.pool.config.texts, kind, c.channel, c.attributes.language)
+    if found is None or kind in c.told:
+        return []
+    said = engine.tools.template(found.text)(values(engine, c, now))
+    message_id = str(uuid5(TEXTS, f"{engine.pool.id}/{c.id}/{c.cycle}/{kind}"))
+    return [MessageSent(message_id, "", Content(said), c.channel, c.account, kind)]
+
+
+def closing_text(engine: Engine, c: Conversation, now: datetime) -> list[Payload]:
+    """What is said at the end."""
+    return text(engine, c, TextKind.CLOSING, now)
+
+
+def _chosen(texts: Iterable[AutoText], kind: TextKind, channel: str, language: str) -> AutoText | None:
+    """The most particular one: channel before language, a language before its base, that before any."""
+    base = language.partition("-")[0]
+    ranks = {language: 0, base: 1, "": 2}
+    fitting = [t for t in texts if t.kind is kind and t.channel in (channel, "") and t.language in ranks]
+    return min(fitting, key=lambda t: (not t.channel, ranks[t.language]), default=None)
+
+
+def values(engine: Engine, c: Conversation, now: datetime) -> dict[str, Any]:
+    """What texts may name."""
+    name = c.contact.display_name
+    team = engine.pool.teams.get(c.team)
+    hours = dict(engine.pool.config.calendars).get(team.calendar) if team and team.calendar else None
+    opens = engine.tools.hours(hours).next_open(now) if hours else None
+    agent = engine.pool.agents.get(c.agent or c.last_agent)
+    return {
+        "customer.name": name,
+        "customer.first_name": name.partition(" ")[0],
+        "conversation.id": c.id,
+        "conversation.reference": c.id[:8].upper(),
+        "team.name": c.team,
+        "agent.name": agent.config.name if agent else "",
+        "channel": c.channel,
+        "language": c.attributes.language,
+        "opens_at": opens.strftime("%Y-%m-%d %H:%M UTC") if opens else "",
+        "attributes": dict(c.attributes.values),
+        "tenant.name": engine.pool.tenant,
+    }

@@ -1,0 +1,126 @@
+"""Which conversations a list shows, and in which order: a small part of AIP-160 and AIP-132."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+from heapq import nlargest, nsmallest
+from typing import Any
+
+from trunkline_router.pool import BEGINNING, Conversation, Status
+
+TOKEN = re.compile(r'\s*(?:(?P<quoted>"(?:[^"\\]|\\.)*")|(?P<op>!=|=)|(?P<word>[\w.-]+)|(?P<other>\S))')
+FIELDS: dict[str, Callable[[Conversation], Iterable[str]]] = {
+    "agent": lambda c: (c.agent,),
+    "channel": lambda c: (c.channel,),
+    "language": lambda c: (c.attributes.language,),
+    "priority": lambda c: (c.attributes.priority,),
+    "status": lambda c: (c.status,),
+    "tag": lambda c: c.attributes.tags,
+    "team": lambda c: (c.team,),
+}
+ORDERS: dict[str, Callable[[Conversation], Any]] = {
+    "": lambda c: c.ordinal,
+    "conversation_id": lambda c: c.id,
+    "entered_at": lambda c: (c.entered_at - BEGINNING) // timedelta(microseconds=1),
+    "seq": lambda c: c.seq,
+}
+
+
+class BadFilter(Exception):
+    """The text is none of ours; the message names the position."""
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """A condition on one field."""
+
+    field: str
+    value: str
+    negated: bool
+
+    def holds(self, c: Conversation) -> bool:
+        """Whether it is true of a conversation."""
+        return (self.value in FIELDS[self.field](c)) is not self.negated
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A piece of the text: quoted, op, word, other or end, with the place of its first character, from 1."""
+
+    kind: str
+    text: str
+    at: int
+
+
+def parse(text: str) -> tuple[Term, ...]:
+    """The terms that must all hold. Raises BadFilter."""
+    tokens = _tokens(text)
+    if tokens[0].kind == "end":
+        return ()
+    terms = []
+    for start in range(0, len(tokens), 4):
+        field, op, value, joint = tokens[start : start + 4]
+        terms.append(_term(field, op, value))
+        if joint.kind == "end":
+            break
+        if joint.text != "AND":
+            raise BadFilter(f"position {joint.at}: expected AND, not {joint.text}")
+    return tuple(terms)
+
+
+def _tokens(text: str) -> list[Token]:
+    found = [
+        Token(m.lastgroup or "", m[m.lastgroup or ""], m.start(m.lastgroup or "") + 1) for m in TOKEN.finditer(text)
+    ]
+    end = Token("end", "the end", len(text) + 1)
+    return [*found, end, end, end, end]
+
+
+def _term(field: Token, op: Token, value: Token) -> Term:
+    if field.text not in FIELDS or field.kind != "word":
+        raise BadFilter(f"position {field.at}: expected one of {', '.join(FIELDS)}, not {field.text}")
+    if op.kind != "op":
+        raise BadFilter(f"position {op.at}: expected = or !=, not {op.text}")
+    if value.kind not in ("word", "quoted"):
+        raise BadFilter(f"position {value.at}: expected a value, not {value.text}")
+    meant = re.sub(r"\\(.)", r"\1", value.text[1:-1]) if value.kind == "quoted" else value.text
+    if field.text == "status" and meant not in Status.__members__:
+        raise BadFilter(f"position {value.at}: expected one of {', '.join(Status)}, not {value.text}")
+    return Term(field.text, meant, op.text == "!=")
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """By a field, then by when the conversation began."""
+
+    field: str
+    descending: bool
+
+    def key(self, c: Conversation) -> list[Any]:
+        """Its place in the list, as JSON has it."""
+        return [ORDERS[self.field](c), c.ordinal]
+
+    def page(self, found: Iterable[Conversation], after: list[Any] | None, size: int) -> list[Conversation]:
+        """The first ones after a place, and one more where there is one."""
+        rest = (c for c in found if after is None or self._is_later(self.key(c), after))
+        return (nlargest if self.descending else nsmallest)(size + 1, rest, key=self.key)
+
+    def _is_later(self, key: list[Any], after: list[Any]) -> bool:
+        return key < after if self.descending else key > after
+
+
+def parse_order(text: str) -> Order:
+    """What to order by. Raises BadFilter."""
+    field, _, direction = text.strip().partition(" ")
+    if field not in ORDERS or direction.strip() not in ("", "asc", "desc"):
+        named = ", ".join(name for name in ORDERS if name)
+        raise BadFilter(f'position 1: expected one of {named}, then perhaps " desc", not {text}')
+    return Order(field, direction.strip() == "desc")
+
+
+def select(found: Iterable[Conversation], terms: tuple[Term, ...]) -> Iterable[Conversation]:
+    """Those of which every term holds."""
+    return (c for c in found if all(term.holds(c) for term in terms))

@@ -1,0 +1,108 @@
+"""What a request must keep to before anything is asked of the pool's owner."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID, uuid5
+
+from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
+from pydantic import ValidationError
+from trunkline.router.v1 import router_requests_pb2 as asks
+from trunkline_common.auth import Caller, caller
+from trunkline_common.errors import Violation, invalid_request
+
+from trunkline_router.config_models import AgentModel
+from trunkline_router.facts import Actor, ActorType, Content
+from trunkline_router.protomap import from_timestamp, read
+from trunkline_router.routing import AgentConfig
+
+IDS = UUID("3e1b0b7e-5d8e-5a57-8a53-4a3f6b7b9c21")
+MAX_COMMAND_BYTES = 256 * 1024  # as much as a customer may write
+MAX_TEXT = 25_000  # characters, the most any channel takes (features: limits); also keeps events below a record's size
+MAX_NAME, MAX_VALUE, MAX_NAMES = 100, 1_000, 100  # of attributes and tags: they are in every event that changes one
+ACTORS = {"agent": ActorType.AGENT, "service": ActorType.SERVICE}
+
+
+def actor_of(who: Caller) -> Actor:
+    """Who acts: agents and supervisors are people at the desk."""
+    return Actor(ACTORS.get(who.role, ActorType.AGENT), who.subject)
+
+
+def must_name_itself(request: Any) -> None:
+    """An agent says who it is; others act for nobody where they name none."""
+    if caller().role == "agent" and not request.agent_id:
+        raise invalid_request(Violation("agent_id", "is required: your own"))
+
+
+def must_fit(request: Message) -> None:
+    """What is decided is published: a record that the broker refuses would hold up everything after it."""
+    if (size := request.ByteSize()) > MAX_COMMAND_BYTES:
+        limit = f"has {size} bytes; send at most {MAX_COMMAND_BYTES}, and files as references"
+        raise invalid_request(Violation("request", limit))
+
+
+def derived_id(request: Any) -> str:
+    """The id of what a command makes: the same for the same request_id."""
+    return str(uuid5(IDS, f"{caller().tenant}/{request.request_id}"))
+
+
+def limited(field: str, text: str, most: int = MAX_TEXT) -> str:
+    """The text, if it is not too long."""
+    if len(text) > most:
+        raise invalid_request(Violation(field, f"must have at most {most} characters"))
+    return text
+
+
+def content_of(request: Any) -> Content:
+    """What is to be said; it must not be empty."""
+    limited("content.text", request.content.text)
+    limited("content.subject", request.content.subject)
+    if not request.content.text.strip() and not request.content.attachments:
+        raise invalid_request(Violation("content.text", "must not be empty without attachments"))
+    return read(Content, request.content)
+
+
+def instant(field: str, at: Timestamp) -> datetime:
+    """An instant that a calendar has."""
+    try:
+        return from_timestamp(at)
+    except (ValueError, OverflowError) as error:
+        raise invalid_request(Violation(field, "is not between the years 1 and 9999")) from error
+
+
+def names(field: str, found: Any) -> tuple[str, ...]:
+    """Names of tags, attributes or agents: not empty, not too many, not too long."""
+    if len(found) > MAX_NAMES or not all(found):
+        raise invalid_request(Violation(field, f"must be at most {MAX_NAMES} names, none of them empty"))
+    return tuple(limited(field, name, MAX_NAME) for name in found)
+
+
+def agent_of(request: asks.PutAgentRequest) -> AgentConfig:
+    """An agent as the document would have it: the same rules."""
+    fields: dict[str, object] = {
+        "id": request.agent_id,
+        "name": request.name or request.agent_id,
+        "teams": list(request.teams),
+        "skills": dict(request.skills),
+        "caps": dict(request.caps),
+        "kind": "bot" if request.bot else "human",
+    }
+    if request.HasField("capacity"):
+        fields["capacity"] = request.capacity
+    try:
+        model = AgentModel.model_validate(fields)
+    except ValidationError as error:
+        found = [Violation(".".join(map(str, e["loc"])), e["msg"]) for e in error.errors()]
+        raise invalid_request(*found) from error
+    return AgentConfig(
+        id=model.id,
+        name=limited("name", model.name, MAX_NAME),
+        teams=tuple(model.teams),
+        capacity=model.capacity,
+        skills=tuple(sorted(model.skills.items())),
+        caps=tuple(sorted(model.caps.items())),
+        bot=request.bot,
+        by_api=True,
+    )

@@ -1,0 +1,150 @@
+"""Asks the process that knows the past, and runs simulations in it, one at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import sys
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import aclosing, asynccontextmanager
+from typing import Any
+
+import structlog
+from trunkline.router.v1 import explain_service_pb2 as api
+from trunkline_common.clock import utc_now
+from trunkline_common.errors import Refused, Violation
+from trunkline_common.postgres import OUTAGES, Pool
+
+from trunkline_router import simulation_store
+
+log = structlog.get_logger(__name__)
+
+ALIVE_EVERY_S = 5.0
+AT_ONCE = 2  # explanations and replays of one process; each takes a process of its own
+LINE_BYTES = 64 * 1024 * 1024
+
+
+class PastFailed(Exception):
+    """The process that knows the past ended without an answer; its standard error says why."""
+
+    def __init__(self, kind: str, code: int) -> None:
+        super().__init__(f"{kind} ended with {code} and no answer")
+        self.kind, self.code = kind, code
+
+
+#: For which a simulation ends without a result.
+FAILURES: tuple[type[BaseException], ...] = (PastFailed, Refused, *OUTAGES)
+
+
+class Past:
+    """Asks it; what it is asked for ends with whoever asks."""
+
+    def __init__(self, database_url: str) -> None:
+        self._database_url = database_url
+        self._free = asyncio.Semaphore(AT_ONCE)
+
+    async def ask(self, kind: str, pool: str, **facts: Any) -> bytes:
+        """The answer's bytes. Raises Refused."""
+        async with self._free, aclosing(self.run(kind, pool, **facts)) as lines:
+            async for line in lines:
+                if isinstance(line, bytes):
+                    return line
+        raise PastFailed(kind, 0)
+
+    async def run(self, kind: str, pool: str, **facts: Any) -> AsyncGenerator[float | bytes, None]:
+        """How far it is, 0 to 1, then the answer's bytes. Raises Refused."""
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "trunkline_router.past",
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            limit=LINE_BYTES,
+        )
+        assert process.stdin is not None  # noqa: S101 - a pipe
+        assert process.stdout is not None  # noqa: S101 - a pipe
+        try:
+            request = {"kind": kind, "pool": pool, "database_url": self._database_url, **facts}
+            process.stdin.write(json.dumps(request).encode())
+            process.stdin.write_eof()
+            async for line in process.stdout:
+                yield _read(json.loads(line))
+            if (code := await process.wait()) != 0:
+                raise PastFailed(kind, code)
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+
+
+def _read(line: Mapping[str, Any]) -> float | bytes:
+    if "refused" in line:
+        told = line["refused"]
+        violations = [Violation(**v) for v in told["violations"]]
+        raise Refused(told["code"], told["reason"], told["message"], metadata=told["metadata"], violations=violations)
+    return base64.b64decode(line["answer"]) if "answer" in line else float(line["progress"])
+
+
+class Simulations:
+    """Those of this process."""
+
+    def __init__(self, db: Pool, past: Past, tasks: asyncio.TaskGroup) -> None:
+        self._db, self._past, self._tasks = db, past, tasks
+        self._turn = asyncio.Semaphore(1)
+        self._running: set[asyncio.Task[None]] = set()
+
+    def begin(self, tenant: str, simulation: api.Simulation, config: bytes) -> None:
+        """Run it, as soon as those begun before have ended."""
+        running = self._tasks.create_task(self._run(tenant, simulation, config))
+        self._running.add(running)
+        running.add_done_callback(self._running.discard)
+
+    def stop(self) -> None:
+        """End them all; who asks for one is told so after a minute."""
+        for running in self._running:
+            running.cancel()
+
+    async def _run(self, tenant: str, simulation: api.Simulation, config: bytes) -> None:
+        name, done = simulation.simulation_id, [0.0]
+        alive = self._tasks.create_task(self._alive(tenant, name, done))
+        try:
+            async with self._turn:
+                comparison = await self._compare(simulation, config, done)
+            await simulation_store.end(self._db, tenant, name, comparison, "")
+        except FAILURES as error:
+            log.warning("a simulation failed", simulation=name, error=repr(error))
+            await simulation_store.end(self._db, tenant, name, None, f"it failed: {error}")
+        finally:
+            alive.cancel()
+
+    async def _compare(self, simulation: api.Simulation, config: bytes, done: list[float]) -> bytes:
+        facts = {
+            "since": simulation.since.ToDatetime().isoformat() + "+00:00",
+            "until": simulation.until.ToDatetime().isoformat() + "+00:00",
+            "config": base64.b64encode(config).decode(),
+        }
+        async with aclosing(self._past.run("simulate", simulation.pool, **facts)) as lines:
+            async for line in lines:
+                if isinstance(line, bytes):
+                    return line
+                done[0] = line
+        raise PastFailed("simulate", 0)
+
+    async def _alive(self, tenant: str, name: str, done: list[float]) -> None:
+        """Say so, now and then; whoever hears nothing for a minute knows that it has ended."""
+        while True:
+            await asyncio.sleep(ALIVE_EVERY_S)
+            try:
+                await simulation_store.alive(self._db, tenant, name, done[0], utc_now())
+            except OUTAGES as error:
+                log.warning("cannot say that a simulation runs", simulation=name, error=repr(error))
+
+
+@asynccontextmanager
+async def simulations(db: Pool, past: Past) -> AsyncIterator[Simulations]:
+    """Simulations that end with the block."""
+    async with asyncio.TaskGroup() as tasks:
+        made = Simulations(db, past, tasks)
+        yield made
+        made.stop()

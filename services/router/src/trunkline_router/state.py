@@ -1,0 +1,163 @@
+"""A pool with what is derived from it: indexes, timers, what the last events touched."""
+
+from __future__ import annotations
+
+import heapq
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from trunkline_router.index import Index, Place
+from trunkline_router.pool import Agent, Conversation, Pool, Status
+from trunkline_router.routing import ANY_CHANNEL, ChannelClass
+from trunkline_router.tools import PLAIN, Tools
+from trunkline_router.waiting import Waiting
+
+
+@dataclass(slots=True)
+class Engine:
+    """What decides for a pool. Everything but `pool` is derived: a pool loaded anew must decide the same."""
+
+    pool: Pool
+    tools: Tools = PLAIN
+    index: Index = field(init=False)
+    waiting: Waiting = field(default_factory=Waiting)
+    #: (when, id of a conversation or an agent). Stale entries are passed over when they come up.
+    timers: list[tuple[datetime, str]] = field(default_factory=list)
+    #: (when, agent): a rate limit allows them one more assignment; not an event, so not a timer.
+    rates: list[tuple[datetime, str]] = field(default_factory=list)
+    #: Waiting conversations that only these agents are considered for, for a while.
+    kept_for: dict[str, set[str]] = field(default_factory=dict)
+    #: Conversations that came to wait and agents who got room since matching last looked.
+    touched: set[str] = field(default_factory=set)
+    touched_agents: set[str] = field(default_factory=set)
+    #: Conversations that entered a step they might skip.
+    entered: list[str] = field(default_factory=list)
+    candidates: list[tuple[Place, int, str]] = field(default_factory=list)
+    _classes: dict[str, ChannelClass] = field(default_factory=dict)
+    _timers_limit: int = 4096
+    _named: dict[str, ChannelClass] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Derive everything. Nothing is touched: what is stored was matched to the end."""
+        self.reindex()
+        for agent in self.pool.agents.values():
+            self._time_agent(agent)
+        for conversation in self.pool.conversations.values():
+            self.time(conversation)
+        self.touched.clear()
+        self.touched_agents.clear()
+
+    def reindex(self) -> None:
+        """After a change of configuration: classes, profiles and the order of waiting work, all anew."""
+        pool = self.pool
+        self.index = Index(pool.teams, pool.agents, pool.last_at)
+        self.waiting, self.kept_for = Waiting(), {}
+        self._classes = {channel: c for c in pool.config.channel_classes for channel in c.channels}
+        self._named = {c.id: c for c in pool.config.channel_classes} | {"": ANY_CHANNEL}
+        for agent in pool.agents.values():
+            self.index.put(agent)
+            self.touched_agents.add(agent.config.id)
+        # Work of a team that is gone is moved by the events that follow.
+        queued = (c for c in pool.conversations.values() if c.status is Status.QUEUED and c.team in pool.teams)
+        for conversation in sorted(queued, key=self.place):  # in order, each is added at an end
+            self.enqueue(conversation)
+
+    def channel_class(self, channel: str) -> ChannelClass:
+        """The class of a channel; one that no class names weighs 1."""
+        return self._classes.get(channel, ANY_CHANNEL)
+
+    def class_named(self, name: str) -> ChannelClass:
+        """A channel class by its id."""
+        return self._named[name]
+
+    def place(self, conversation: Conversation) -> Place:
+        """Where a waiting conversation stands."""
+        team = self.pool.teams[conversation.team]
+        return conversation.place(team.order, team.reply_target_s)
+
+    def enqueue(self, conversation: Conversation) -> None:
+        """It waits from now on."""
+        self.waiting.add(conversation.team, self.place(conversation))
+        self.touched.add(conversation.id)
+        if conversation.by_hand:
+            return
+        if conversation.preferred_until is not None and conversation.preferred_until > self.index.now:
+            for agent_id in conversation.preferred:
+                self.kept_for.setdefault(agent_id, set()).add(conversation.id)
+        else:
+            self.index.wait(conversation, self.channel_class(conversation.channel).id)
+
+    def dequeue(self, conversation: Conversation) -> None:
+        """It waits no longer."""
+        self.waiting.remove(conversation.id)
+        self.index.leave(conversation.id)
+        for agent_id in conversation.preferred:
+            self.kept_for.get(agent_id, set()).discard(conversation.id)
+
+    def put(self, agent: Agent) -> None:
+        """The agent as they are now."""
+        self.index.put(agent)
+        self.touched_agents.add(agent.config.id)
+        self._time_agent(agent)
+
+    # -- timers
+
+    def time(self, conversation: Conversation) -> None:
+        """Be called when something of the conversation is due."""
+        self._call_at(self.dues(conversation), conversation.id)
+
+    def dues(self, conversation: Conversation) -> list[datetime]:
+        """Every instant at which something of it is due, as it stands."""
+        found = [o.expires_at for o in conversation.offers.values()]
+        if conversation.status is Status.QUEUED:
+            found += [w for w in (conversation.step_ends_at, conversation.preferred_until) if w is not None]
+            found += [w for w in (conversation.reoffer_at, self.deflects_at(conversation)) if w is not None]
+        if conversation.status is Status.SNOOZED and conversation.wakes_at is not None:
+            found.append(conversation.wakes_at)
+        if conversation.status is Status.SCHEDULED and conversation.callback is not None:
+            found.append(conversation.callback[0])
+        return found
+
+    def deflects_at(self, conversation: Conversation) -> datetime | None:
+        """When a waiting customer is offered another channel."""
+        after = self.pool.config.limits.deflect_after_s
+        return conversation.entered_at + timedelta(seconds=after) if after else None
+
+    def _time_agent(self, agent: Agent) -> None:
+        self._call_at(agent_dues(agent, self.pool), agent.config.id)
+        for when in rate_dues(agent, self.pool):
+            heapq.heappush(self.rates, (when, agent.config.id))
+
+    def next_due(self) -> datetime | None:
+        """When to look again; perhaps in vain."""
+        return min((heap[0][0] for heap in (self.timers, self.rates) if heap), default=None)
+
+    def pass_time(self, now: datetime) -> None:
+        """What becomes possible by time alone."""
+        self.index.now = max(now, self.pool.last_at)
+        while self.rates and self.rates[0][0] <= self.index.now:
+            agent = self.pool.agents.get(heapq.heappop(self.rates)[1])
+            if agent is not None:
+                self.index.put(agent)
+                self.touched_agents.add(agent.config.id)
+
+    def _call_at(self, dues: list[datetime], name: str) -> None:
+        for when in dues:
+            heapq.heappush(self.timers, (when, name))
+        if len(self.timers) > self._timers_limit:  # mostly the same ones, pushed again and again
+            self.timers = sorted(set(self.timers))
+            self._timers_limit = 2 * len(self.timers) + 4096
+
+
+def agent_dues(agent: Agent, pool: Pool) -> list[datetime]:
+    """Every instant at which something of an agent is due: wrap-up, grace."""
+    found = list(agent.wraps.values())
+    if agent.lost_at is not None:
+        found.append(agent.lost_at + timedelta(seconds=pool.config.limits.agent_grace_s))
+    return found
+
+
+def rate_dues(agent: Agent, pool: Pool) -> list[datetime]:
+    """When each team's limit allows the agent one more."""
+    limited = [pool.teams[t] for t in agent.config.teams if t in pool.teams and pool.teams[t].rate_max]
+    return [agent.recent[-t.rate_max :][0] + timedelta(seconds=t.rate_window_s) for t in limited if agent.recent]

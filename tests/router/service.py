@@ -1,0 +1,20 @@
+"""What tests of RouterService on the real stack share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import grpc
+from google.rpc import error_details_pb2
+from grpc_status import rpc_status
+
+CONFIG = Path("deploy/local/demo_tenant.yaml").read_text()
+
+
+def reason(error: grpc.aio.AioRpcError) -> tuple[str, dict[str, str]]:
+    """The ErrorInfo of an error."""
+    info = error_details_pb2.ErrorInfo()
+    status: Any = rpc_status.from_call(error)
+    assert any(d.Unpack(info) for d in status.details)
+    return info.reason, dict(info.metadata)

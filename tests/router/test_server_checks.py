@@ -1,0 +1,82 @@
+"""What a request must keep to."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from trunkline.router.v1 import router_requests_pb2 as asks
+from trunkline.router.v1 import router_service_pb2 as api
+from trunkline_common.errors import Refused
+from trunkline_ingest import ids
+from trunkline_ingest.channels import email
+from trunkline_router import threads
+from trunkline_router.routing import AgentConfig
+from trunkline_router.server import POLICY
+from trunkline_router.server_checks import agent_of, names
+
+STATE = [name for name, allow in POLICY.items() if {"request_id", "conversation_id"} <= set(allow.required)]
+
+
+@pytest.mark.parametrize("name", STATE)
+def test_every_command_on_a_conversation_may_expect_a_seq(name: str) -> None:
+    """And is answered with the conversation."""
+    method = api.DESCRIPTOR.services_by_name["RouterService"].methods_by_name[name]
+    assert "expected_seq" in method.input_type.fields_by_name
+    answered: Any = method.output_type.fields_by_name["conversation"].message_type
+    assert answered.name == "Conversation"
+
+
+def put(**more: object) -> asks.PutAgentRequest:
+    """A request for an agent zoe."""
+    fields: dict[str, object] = {"agent_id": "zoe", "teams": ["billing"]}
+    return asks.PutAgentRequest(**{**fields, **more})  # type: ignore[arg-type] # whatever the test says
+
+
+def test_an_agent_made_by_a_command_has_the_documents_defaults() -> None:
+    """The name is the id, the capacity 3."""
+    assert agent_of(put()) == AgentConfig("zoe", "zoe", ("billing",), 3, by_api=True)
+
+
+def test_an_agent_is_made_as_asked() -> None:
+    """A capacity of 0 is one."""
+    made = agent_of(put(name="Zoe", capacity=0, skills={"sv": 4, "de": 5}, caps={"chat": 2}, bot=True))
+    expected = AgentConfig("zoe", "Zoe", ("billing",), 0, (("de", 5), ("sv", 4)), (("chat", 2),), bot=True, by_api=True)
+    assert made == expected
+
+
+@pytest.mark.parametrize(
+    ("more", "field"),
+    [
+        ({"agent_id": "Zoe!"}, "id"),
+        ({"teams": []}, "teams"),
+        ({"capacity": -1}, "capacity"),
+        ({"skills": {"de": 6}}, "skills.de"),
+        ({"name": "x" * 101}, "name"),
+    ],
+)
+def test_what_a_document_may_not_say_a_command_may_not_either(more: dict[str, object], field: str) -> None:
+    """The same rules, each violation with its path."""
+    with pytest.raises(Refused) as refused:
+        agent_of(put(**more))
+    assert [v.field for v in refused.value.violations] == [field]
+
+
+@pytest.mark.parametrize("found", [[""], ["x" * 101], [str(i) for i in range(101)]])
+def test_names_are_bounded(found: list[str]) -> None:
+    """They are in every event that changes one of them."""
+    with pytest.raises(Refused):
+        names("add_tags", found)
+
+
+@pytest.mark.parametrize("channel", ["sms", "whatsapp", "app"])
+def test_a_conversation_we_begin_is_the_one_its_answer_comes_to(channel: str) -> None:
+    """The id is ingest's."""
+    key = threads.thread_key(channel, "+15550100", "message-1")
+    expected = ids.conversation_id("acme", channel, "main", "+15550100")
+    assert threads.conversation_id("acme", channel, "main", key) == expected
+
+
+def test_an_e_mail_we_begin_is_the_thread_that_its_message_id_names() -> None:
+    """A client that keeps only our Message-ID still answers into it."""
+    assert threads.thread_key("email", "a@customer.example", "message-1") == email.thread_of("message-1")
