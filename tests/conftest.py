@@ -41,7 +41,7 @@ def _nothing_of_ours_blocks_the_loop(request: pytest.FixtureRequest) -> Iterator
 @pytest.fixture(autouse=True)
 def _no_inherited_faults(monkeypatch: pytest.MonkeyPatch) -> None:
     """A fault that is set in the shell would make tests fail for no reason."""
-    for name in ("TRUNKLINE_SABOTAGE", "CRASH_AT", "FREEZE_AT", "TRUNKLINE_TEST_BUILD"):
+    for name in ("TRUNKLINE_SABOTAGE", "CRASH_AT", "FREEZE_AT", "TRUNKLINE_FAULT_FILE", "TRUNKLINE_TEST_BUILD"):
         monkeypatch.delenv(name, raising=False)
 
 

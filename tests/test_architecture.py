@@ -24,6 +24,7 @@ PURE = {
         *("facts", "routing", "events", "pool_events", "inputs", "refusals", "tools"),
         *("pool", "index", "waiting", "state", "fold", "fold_agents", "engine", "policies", "matching", "timers"),
         *("commands", "agents", "messages", "moves", "changes"),
+        *("explain", "explain_agents"),
         *("condition_check", "condition_tokens", "pattern_cost", "erlang", "fairness"),
     },
     "trunkline_sla": {"clocks", "model", "timers"},
@@ -226,12 +227,15 @@ def _composed(node: ast.AST) -> list[ast.expr]:
     return []
 
 
+FAULTS = ("CRASH_AT", "FREEZE_AT", "TRUNKLINE_FAULT_FILE", "TRUNKLINE_SABOTAGE")
+
+
 def faults_are_read_in_one_place(source: Source) -> Iterator[str]:
     """Sabotage and crash points are known to faultpoints.py alone, which refuses them outside test builds."""
     if source.name == "faultpoints":
         return
     texts = {n.value for n in ast.walk(source.tree) if isinstance(n, ast.Constant)}
-    yield from (f"reads {name}" for name in ("CRASH_AT", "FREEZE_AT", "TRUNKLINE_SABOTAGE") if name in texts)
+    yield from (f"reads {name}" for name in FAULTS if name in texts)
 
 
 #: Each rule with modules that break it.

@@ -24,6 +24,8 @@ from tests.bench import (
     consumer,
     engine_log,
     engine_memory,
+    engine_restart,
+    engine_scale,
     faust_table,
     machine,
     matching,
@@ -42,6 +44,8 @@ ALL: tuple[Benchmark, ...] = (
     engine_memory.BENCHMARK,
     matching.BENCHMARK,
     engine_log.BENCHMARK,
+    engine_scale.BENCHMARK,
+    engine_restart.BENCHMARK,
     command.BENCHMARK,
     webhook_to_offer.BENCHMARK,
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
+from collections.abc import Mapping, Sequence
 
 from trunkline_common import kafka, postgres, topics
 from trunkline_common.kafka import Outgoing
@@ -29,13 +30,13 @@ async def measure(bench: Bench) -> list[Result]:
     count = bench.count(20_000, 1000)
     await bench.topic(OUT, 4)
     await bench.topic(BARE, 1)
-    await records.fill(bench.stack.bootstrap, _inbound(BARE, count))
+    await records.fill(bench.stack.bootstrap, inbound(BARE, TENANT, count))
     ours, bare = [], []
     async with bench.services("router", "timeline") as services:
-        await _open_for_work(services)
+        await open_for_work(services, TENANT)
         for number in range(bench.runs):
             bare.append((await drain(bench, "bare", count, BARE))["per_s"])
-            ours.append(await _router(bench, services, count))
+            ours.append(await drained(bench, services, ["router"], [TENANT], count))
             bench.say(f"run {number + 1}: router {ours[-1]:,.0f}/s, bare {bare[-1]:,.0f}/s")
     return [_result(ours, bare, count)]
 
@@ -55,38 +56,58 @@ def _result(ours: list[float], bare: list[float], count: int) -> Result:
     )
 
 
-def _inbound(topic: str, count: int) -> list[Outgoing]:
-    events = records.messages(count, max(1, count // PER_CONVERSATION), tenant=TENANT)
+def inbound(topic: str, tenant: str, count: int) -> list[Outgoing]:
+    """A backlog of one pool."""
+    events = records.messages(count, max(1, count // PER_CONVERSATION), tenant=tenant)
     return [Outgoing(topic, e.pool.encode(), e.SerializeToString()) for e in events]
 
 
-async def _open_for_work(services: Services) -> None:
-    await kit.apply_config(services, TENANT, DEMO_TENANT.read_text())
-    async with kit.desk(services, TENANT) as desk:
+async def open_for_work(services: Services, tenant: str) -> None:
+    """Its configuration in force and its agents there."""
+    await kit.apply_config(services, tenant, DEMO_TENANT.read_text())
+    async with kit.desk(services, tenant) as desk:
         for agent in ("ana", "ben", "cleo", "dan"):
             await desk.presence(agent)
 
 
-async def _router(bench: Bench, services: Services, count: int) -> float:
-    """Messages per second from the moment it may run."""
-    await services.kill("router", signal.SIGSTOP)
+async def drained(
+    bench: Bench, services: Services, routers: Sequence[str], tenants: Sequence[str], count: int
+) -> float:
+    """Messages per second of so many of each tenant, from the moment the routers may run."""
+    await signalled(services, routers, signal.SIGSTOP)
     try:
-        await records.fill(bench.stack.bootstrap, _inbound(INBOUND, count))
         async with postgres.connect(bench.stack.database_url, "router", size=1) as pool:
-            partition = kafka.partition_for(f"{TENANT}/default".encode(), topics.declared()[INBOUND].partitions)
-            until = int(await pool.fetchval(KNOWN, INBOUND, partition)) + count
+            until = {partition(tenant): await _known(pool, partition(tenant)) + count for tenant in tenants}
+            for tenant in tenants:
+                await records.fill(bench.stack.bootstrap, inbound(INBOUND, tenant, count))
             began = time.perf_counter()
-            await services.kill("router", signal.SIGCONT)
-            await _reached(pool, partition, until)
-            return count / (time.perf_counter() - began)
+            await signalled(services, routers, signal.SIGCONT)
+            await _reached(pool, until)
+            return len(tenants) * count / (time.perf_counter() - began)
     finally:
-        await services.kill("router", signal.SIGCONT)
+        await signalled(services, routers, signal.SIGCONT)
 
 
-async def _reached(pool: postgres.Pool, partition: int, offset: int) -> None:
+def partition(tenant: str) -> int:
+    """Where the messages of the tenant's pool are."""
+    return kafka.partition_for(f"{tenant}/default".encode(), topics.declared()[INBOUND].partitions)
+
+
+async def signalled(services: Services, routers: Sequence[str], number: int) -> None:
+    """Send each a signal."""
+    for router in routers:
+        await services.kill(router, number)
+
+
+async def _known(pool: postgres.Pool, part: int) -> int:
+    return int(await pool.fetchval(KNOWN, INBOUND, part))
+
+
+async def _reached(pool: postgres.Pool, until: Mapping[int, int]) -> None:
     async with asyncio.timeout(DRAIN_S):
-        while int(await pool.fetchval(KNOWN, INBOUND, partition)) < offset:  # noqa: ASYNC110 - another process's row
-            await asyncio.sleep(0.02)
+        for part, offset in until.items():
+            while await _known(pool, part) < offset:  # noqa: ASYNC110 - another process's row
+                await asyncio.sleep(0.02)
 
 
 BENCHMARK = Benchmark("engine_log", "inbound messages through the router process", measure)

@@ -7,9 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from trunkline.config.v1.config_pb2 import TenantConfig
-from trunkline_common.kafka import partition_for
 from trunkline_common.postgres import Pool as Database
-from trunkline_common.topics import declared
 from trunkline_router import store, wire
 from trunkline_router.engine import handle
 from trunkline_router.events import Event
@@ -20,6 +18,7 @@ from trunkline_router.protomap import fill
 from trunkline_router.state import Engine
 from trunkline_router.toolbox import TOOLS
 
+from tests.bench.engine_log import partition
 from tests.bench.matching import FREE_TEAMS, START, Floor
 from tests.bench.records import TEXT
 
@@ -90,11 +89,6 @@ class OpenPool:
         return Engine(engine.pool, TOOLS)
 
 
-def partition(tenant: str) -> int:
-    """Whose owner has the tenant's pool."""
-    return partition_for(f"{tenant}/default".encode(), declared()["trunkline.inbound.v1"].partitions)
-
-
 def configuration(pool: Pool) -> TenantConfig:
     """The tenant's configuration that the pool has in force."""
     made = TenantConfig(tenant=pool.tenant, version=pool.config.version, priorities=dict(pool.config.priorities))
@@ -104,8 +98,8 @@ def configuration(pool: Pool) -> TenantConfig:
         fill(made.teams.add(pool="default"), team)
     for agent in pool.config.agents:
         fill(made.agents.add(), agent)
-    for account, team in pool.config.accounts:
-        made.accounts.add(id=account, channel="app", team=team)
+    for account, name in pool.config.accounts:
+        made.accounts.add(id=account, channel="app", team=name)
     return made
 
 

@@ -158,6 +158,14 @@ def test_more_than_one_percent_stops_the_partition_once_there_is_evidence() -> N
     assert flood([([False] * 89 + [True])] * 60) == 49
 
 
+def test_records_refused_for_a_cause_of_their_own_stop_nobody() -> None:
+    """One tenant without a configuration is no sign of a broken writer: the others of the partition go on (P6)."""
+    records = [record(offset) for offset in range(200)]
+    poison = Poison()
+    poison.check(TP, records, [Rejected(r, "UNKNOWN_POOL", "", poison=False) for r in records])
+    assert poison.invalid == 0
+
+
 def test_a_stopped_partition_is_named() -> None:
     """For whoever is paged."""
     records = [record(offset) for offset in range(50)]

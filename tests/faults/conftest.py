@@ -7,8 +7,10 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest_asyncio
+from trunkline_common.kafka import Producer
 
 from deploy.local.stack import Stack
+from tests.faults.world import Fleet, World, fleet, new_tenant
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -17,3 +19,21 @@ async def stack() -> AsyncIterator[Stack]:
     with tempfile.TemporaryDirectory(prefix="trunkline-faults-") as folder:
         async with Stack(Path(folder)) as running:
             yield running
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def services(stack: Stack) -> AsyncIterator[Fleet]:
+    """The real services, for all tests that want them."""
+    async with fleet(stack) as running:
+        yield running
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def world(stack: Stack, services: Fleet) -> AsyncIterator[World]:
+    """Healthy services and a fresh tenant."""
+    services.disarm()
+    await services.build(router="", timeline="", sla="", intake="")
+    async with Producer(stack.bootstrap, "test") as producer:
+        made = World(services, producer, new_tenant())
+        await made.configure()
+        yield made

@@ -21,11 +21,12 @@ from trunkline_common.kafka import Outgoing, Producer
 from deploy.local.process import Process
 from deploy.local.stack import Stack
 from tests import kit
+from tests.faults.builds import PATIENCE_S, stopped
 
 pytestmark = [
     pytest.mark.stack,
     pytest.mark.faults,
-    pytest.mark.timeout(240),
+    pytest.mark.timeout(400),
     pytest.mark.asyncio(loop_scope="session"),
 ]
 PARTITIONS, KEYS = 4, 8
@@ -104,7 +105,7 @@ async def crash_and_recover(bench: Bench, env: dict[str, str], *, twice: bool = 
     await bench.send(40, twice=twice)
     first = bench.process("first", env, member="only")
     await bench.send(40, twice=twice)
-    assert await first.wait(30) == -signal.SIGKILL, "the fault did not bite"
+    assert await first.wait(PATIENCE_S) == -signal.SIGKILL, "the fault did not bite"
     await recover(bench, {k: v for k, v in env.items() if k != "CRASH_AT"})
 
 
@@ -112,7 +113,7 @@ async def recover(bench: Bench, env: dict[str, str]) -> None:
     """A process that runs until all is consumed, then ends by SIGTERM."""
     second = bench.process("second", env, member="only")
     try:
-        await kit.eventually(bench.consumed, seconds=30, what="everything consumed")
+        await kit.eventually(bench.consumed, seconds=PATIENCE_S, what="everything consumed")
     finally:
         await second.stop(20)
 
@@ -177,23 +178,18 @@ async def overlap(bench: Bench, env: dict[str, str]) -> str:
 
     async def froze() -> bool:
         await bench.send(KEYS)
-        return stopped(frozen.pid)
+        return stopped(frozen)
 
-    await kit.eventually(froze, seconds=30, what="the owner frozen with a batch in hand")
+    await kit.eventually(froze, seconds=PATIENCE_S, what="the owner frozen with a batch in hand")
     await bench.send(40)
     taker = bench.process("taker", env)
     try:
-        await kit.eventually(bench.consumed, seconds=80, what="the new owner has consumed everything")
+        await kit.eventually(bench.consumed, seconds=PATIENCE_S, what="the new owner has consumed everything")
         frozen.send(signal.SIGCONT)
-        await kit.eventually(lambda: tried(bench, frozen), seconds=20, what="the stale owner tried to write")
+        await kit.eventually(lambda: tried(bench, frozen), seconds=PATIENCE_S, what="the stale owner tried to write")
     finally:
         await asyncio.gather(frozen.stop(20), taker.stop(20))
     return frozen.log.read_text()
-
-
-def stopped(pid: int) -> bool:
-    """Whether the process is in state T."""
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
 
 
 async def tried(bench: Bench, process: Process) -> bool:

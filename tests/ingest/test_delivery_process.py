@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import signal
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import asyncpg
@@ -14,11 +14,13 @@ from trunkline.common.v1.common_pb2 import Contact, Content
 from trunkline.config.v1.config_pb2 import ChannelAccount, TenantConfig
 from trunkline.inbound.v1.inbound_event_pb2 import DELIVERY_STATUS_FAILED, DELIVERY_STATUS_SENT, InboundEvent
 from trunkline.outbound.v1.outbound_message_pb2 import OutboundMessage
+from trunkline_common.faultpoints import CrashPoint
 from trunkline_common.kafka import Outgoing, Producer, partition_for
 
 from deploy.local.services import Services, secrets_folder
 from deploy.local.stack import Stack
 from tests.doubles.graph import GraphDouble
+from tests.faults.builds import PATIENCE_S, Build, FaultFile, sabotage
 from tests.kit import eventually, read_topic
 
 pytestmark = pytest.mark.stack
@@ -31,6 +33,7 @@ class Shop:
     def __init__(self, stack: Stack, services: Services, graph: GraphDouble, producer: Producer) -> None:
         self.stack, self.services, self.graph, self._producer = stack, services, graph, producer
         self.tenant = f"t-{uuid.uuid4().hex[:8]}"
+        self.fault = FaultFile(stack.folder / "faults" / self.tenant)
         names = [f"9{n}" for n in range(200)]
         place = {name: partition_for(self._key(name), 24) for name in names}
         self.bad = names[0]
@@ -39,7 +42,7 @@ class Shop:
     def _key(self, account: str) -> bytes:
         return f"{self.tenant}/whatsapp/{account}".encode()
 
-    async def start(self) -> None:
+    async def register(self) -> None:
         accounts = [
             ChannelAccount(id=name, channel="whatsapp", team="support", secrets={"access_token": "graph"})
             for name in (self.bad, self.good)
@@ -48,7 +51,10 @@ class Shop:
         await self._producer.send(
             Outgoing("trunkline.config.v1", f"{self.tenant}/1".encode(), found.SerializeToString()), timeout=15
         )
-        await self.services.start("delivery", env={"TRUNKLINE_WHATSAPP_BASE_URL": self.graph.url})
+
+    async def start(self, build: Build = "") -> None:
+        address = {"TRUNKLINE_WHATSAPP_BASE_URL": self.graph.url, "TRUNKLINE_INSTANCE": "delivery"}
+        await self.services.start("delivery", env={**address, **self.fault.env, **sabotage(build)})
 
     async def write(self, account: str, *texts: str) -> None:
         """Have texts sent, as the router would; a text is also its message's id."""
@@ -77,7 +83,7 @@ class Shop:
             found = self.taken(account)
             return found if len(found) >= count else []
 
-        return await eventually(look, seconds=40, what=f"{count} messages of {account}")
+        return await eventually(look, seconds=PATIENCE_S, what=f"{count} messages of {account}")
 
     async def receipts(self, count: int) -> list[tuple[InboundEvent, Any]]:
         async def look() -> list[tuple[InboundEvent, Any]]:
@@ -86,11 +92,11 @@ class Shop:
             mine = [(event, r) for event, r in found if event.tenant == self.tenant]
             return mine if len(mine) >= count else []
 
-        return await eventually(look, seconds=40, what=f"{count} receipts")
+        return await eventually(look, seconds=PATIENCE_S, what=f"{count} receipts")
 
 
 @pytest.fixture
-async def shop(stack: Stack, services: Services) -> AsyncIterator[Shop]:
+async def closed_shop(stack: Stack, services: Services) -> AsyncIterator[Shop]:
     token = secrets.token_hex(16)
     async with (
         GraphDouble(access_token=token, app_secret=secrets.token_hex(16)) as graph,
@@ -98,9 +104,15 @@ async def shop(stack: Stack, services: Services) -> AsyncIterator[Shop]:
     ):
         found = Shop(stack, services, graph, producer)
         (secrets_folder(stack.folder, found.tenant) / "graph").write_text(token)
-        await found.start()
+        await found.register()
         yield found
         await services.stop_all()
+
+
+@pytest.fixture
+async def shop(closed_shop: Shop) -> Shop:
+    await closed_shop.start()
+    return closed_shop
 
 
 async def test_order_is_kept_over_a_failing_provider_and_other_accounts_are_not_held_up(shop: Shop) -> None:
@@ -138,7 +150,7 @@ async def test_a_killed_process_loses_nothing_and_keeps_the_order(shop: Shop) ->
     await eventually(_attempted(shop), what="an attempt in the air")
     await shop.services.kill("delivery", signal.SIGKILL)
     shop.graph.open.set()  # the provider takes what it was given, and nobody is there to note it
-    await shop.services.start("delivery", env={"TRUNKLINE_WHATSAPP_BASE_URL": shop.graph.url})
+    await shop.start()
 
     assert list(dict.fromkeys(await shop.sent(shop.good, 6))) == texts
     assert shop.taken(shop.good).count("text 0") == 2  # at least once: nobody can know that it had been taken
@@ -156,7 +168,7 @@ async def test_a_stopped_process_notes_what_is_in_the_air_so_that_it_is_sent_onc
     assert await shop.services.process("delivery").wait(20) == 0
     assert shop.taken(shop.good) == ["first"]
 
-    await shop.services.start("delivery", env={"TRUNKLINE_WHATSAPP_BASE_URL": shop.graph.url})
+    await shop.start()
     assert await shop.sent(shop.good, 2) == ["first", "second"]
     assert len(await shop.receipts(2)) == 2
 
@@ -176,6 +188,72 @@ async def test_a_message_that_was_sent_while_the_database_refuses_to_note_it_is_
         await connection.close()
     assert await shop.sent(shop.good, 2) == ["first", "second"]
     assert len(await shop.receipts(2)) == 2
+
+
+async def killed(
+    shop: Shop, point: CrashPoint, nth: int = 1, *, first: Build = "", then: Build = "", again: bool = False
+) -> list[str]:
+    """Delivery kills itself with the first of four messages in hand and a second process goes on; what was written.
+
+    `again` writes what is in hand a second time, as a relay of the router does that was killed before it deleted.
+    """
+    await shop.start(first)
+    texts = [f"text {n}" for n in range(4)]
+    await shop.write(shop.good, "before")
+    await shop.receipts(1)
+    shop.fault.arm("CRASH_AT", point, nth)
+    await shop.write(shop.good, texts[0])
+    await shop.fault.bites(shop.services.process("delivery"))
+    await shop.start(then)
+    await shop.write(shop.good, *texts[: int(again)], *texts[1:], "after")
+    await eventually(_taken(shop, "after"), seconds=PATIENCE_S, what="the last message taken")
+    return ["before", *texts, "after"]
+
+
+def check_taken(taken: Sequence[str], texts: Sequence[str], *, twice: Sequence[str] = ()) -> None:
+    """Each text once, in order; those in `twice` a second time right after."""
+    assert set(texts) <= set(taken), "messages lost"
+    expected = [copy for text in texts for copy in [text] * (1 + (text in twice))]
+    assert list(taken) == expected, "messages sent twice or out of order"
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("point", ["batch.before_commit", "batch.after_commit", "relay.after_send"])
+async def test_a_kill_at_any_point_loses_nothing_and_sends_once(closed_shop: Shop, point: CrashPoint) -> None:
+    """Before and after the COMMIT that takes a message, and after its receipt is published: that one comes twice."""
+    texts = await killed(closed_shop, point, again=point != "batch.before_commit")
+    check_taken(closed_shop.taken(closed_shop.good), texts)
+    receipts = await closed_shop.receipts(len(texts) + (point == "relay.after_send"))
+    assert len({r.receipt.message_id for r, _ in receipts}) == len({r.event_id for r, _ in receipts}) == len(texts)
+
+
+@pytest.mark.faults
+async def test_what_was_sent_and_not_noted_before_a_kill_is_sent_again_and_receipted_once(closed_shop: Shop) -> None:
+    """Killed before the COMMIT of the outcome: nobody can know that the provider has taken it."""
+    texts = await killed(closed_shop, "batch.before_commit", nth=2)
+    check_taken(closed_shop.taken(closed_shop.good), texts, twice=["text 0"])
+    assert len({r.event_id for r, _ in await closed_shop.receipts(len(texts))}) == len(texts)
+
+
+@pytest.mark.faults
+async def test_a_delivery_that_commits_its_offset_first_loses_messages(closed_shop: Shop) -> None:
+    texts = await killed(closed_shop, "batch.before_commit", first="commit_first")
+    with pytest.raises(AssertionError, match="messages lost"):
+        check_taken(closed_shop.taken(closed_shop.good), texts)
+
+
+@pytest.mark.faults
+async def test_a_delivery_that_forgets_message_ids_sends_copies(closed_shop: Shop) -> None:
+    texts = await killed(closed_shop, "batch.after_commit", then="no_dedupe", again=True)
+    with pytest.raises(AssertionError, match="messages sent twice"):
+        check_taken(closed_shop.taken(closed_shop.good), texts)
+
+
+def _taken(shop: Shop, text: str) -> Any:
+    async def look() -> bool:
+        return text in shop.taken(shop.good)
+
+    return look
 
 
 def _attempted(shop: Shop) -> Any:

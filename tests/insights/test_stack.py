@@ -7,6 +7,7 @@ import json
 import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import TypeVar
@@ -22,13 +23,15 @@ from trunkline.insights.v1.insights_service_pb2 import GetQueueRequest, WatchQue
 from trunkline.insights.v1.insights_service_pb2_grpc import InsightsServiceStub
 from trunkline.insights.v1.queue_pb2 import QueueSnapshot
 from trunkline_common import kafka, rpc
-from trunkline_common.kafka import Outgoing, Record
+from trunkline_common.faultpoints import CrashPoint
+from trunkline_common.kafka import Outgoing, Record, partition_for
 from trunkline_insights.replay import Replay
 from trunkline_insights.wire import DEAD_LETTERS, LOG
 
 from deploy.local.keys import Role
 from deploy.local.services import Services
 from deploy.local.stack import Stack
+from tests.faults.builds import PATIENCE_S, Build, FaultFile, sabotage
 from tests.insights.events import Payload, event, queued
 
 pytestmark = pytest.mark.stack
@@ -93,7 +96,7 @@ def figures(queue: QueueSnapshot) -> tuple[int, int, datetime | None]:
     return queue.depth, queue.assigned, since
 
 
-async def until(asked: Callable[[], Awaitable[T | None]], seconds: float = 20) -> T:
+async def until(asked: Callable[[], Awaitable[T | None]], seconds: float = PATIENCE_S) -> T:
     deadline = time.monotonic() + seconds
     while (found := await asked()) is None:
         assert time.monotonic() < deadline, "not within its time"
@@ -262,3 +265,73 @@ async def test_after_kills_in_full_traffic_the_figures_equal_a_naive_recount(sta
         for name in names:
             await services.wait_ready(name)
         await traffic.shows()
+
+
+@asynccontextmanager
+async def one_worker(stack: Stack, build: Build = "") -> AsyncIterator[tuple[Desk, FaultFile]]:
+    """A worker with a stable name, and its fault."""
+    fault = FaultFile(stack.folder / "faults" / "insights")
+    env = {**FAST, **fault.env, **sabotage(build), "TRUNKLINE_INSTANCE": "w1"}
+    async with Services(stack, env=env) as services, kafka.Producer(stack.bootstrap, "test") as producer:
+        await services.start("insights")
+        yield Desk(services, producer), fault
+
+
+@pytest.mark.faults
+async def test_a_kill_at_any_point_changes_no_figure(stack: Stack) -> None:
+    """Before and after the offset of a record is committed, before and after a snapshot is published."""
+    points: list[CrashPoint] = [
+        "offset.before_commit",
+        "offset.after_commit",
+        "snapshot.before_send",
+        "snapshot.after_send",
+    ]
+    async with one_worker(stack) as (desk, fault):
+        await desk.wait_in("billing", "0", 0)
+        await desk.shows("billing", 1, 0, 0)
+        for n, point in enumerate(points, start=1):
+            fault.arm("CRASH_AT", point)
+            await desk.wait_in("billing", str(n), n)
+            await fault.bites(desk.services.process("insights"))
+            await desk.write(str(n - 1), ConversationAssigned(team="billing"))
+            await desk.services.start("insights")
+            await desk.shows("billing", 1, n, n)
+
+
+async def copies_counted(desk: Desk) -> QueueSnapshot:
+    """What the queue shows after a resolved conversation's records came again, and another one began to wait.
+
+    The other one follows in the same partition and has waited longest, so that it tells when the copies are counted.
+    """
+    since, place = desk.since + timedelta(minutes=5), partition_for(f"{desk.tenant}-gone".encode(), 24)
+    payloads: list[Payload] = [ConversationStarted(), queued("billing", since), ConversationResolved(team="billing")]
+    await desk.write("gone", *payloads)
+    for seq, payload in enumerate(payloads[:2], start=1):
+        await desk.put("gone", event(f"{desk.tenant}-gone", seq, payload, time=desk.since, tenant=desk.tenant))
+    other = next(n for n in map(str, range(1000)) if partition_for(f"{desk.tenant}-{n}".encode(), 24) == place)
+    await desk.wait_in("billing", other, 0)
+
+    async def counted() -> QueueSnapshot | None:
+        found = await desk.ask("billing")
+        return found if found is not None and figures(found)[2] == desk.since else None
+
+    return await until(counted)
+
+
+def check_copies(desk: Desk, queue: QueueSnapshot) -> None:
+    """Only the other one waits."""
+    assert figures(queue) == (1, 0, desk.since), "copies were counted"
+
+
+@pytest.mark.faults
+async def test_what_a_killed_relay_writes_again_is_not_counted_again(stack: Stack) -> None:
+    async with one_worker(stack) as (desk, _):
+        check_copies(desk, await copies_counted(desk))
+
+
+@pytest.mark.faults
+async def test_a_worker_that_forgets_seqs_counts_copies(stack: Stack) -> None:
+    async with one_worker(stack, "no_dedupe") as (desk, _):
+        found = await copies_counted(desk)
+        with pytest.raises(AssertionError, match="copies were counted"):
+            check_copies(desk, found)

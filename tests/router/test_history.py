@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from dataclasses import fields, replace
 from datetime import timedelta
 from functools import cache
 from typing import Any
@@ -11,12 +12,15 @@ from typing import Any
 import pytest
 from trunkline.router.v1 import explain_service_pb2 as api
 from trunkline_common.errors import Refused
-from trunkline_router import past, wire
+from trunkline_router import past, simulation_figures, wire
 from trunkline_router.engine import handle
 from trunkline_router.events import Event, OfferMade
-from trunkline_router.facts import Presence
+from trunkline_router.explain import Explanation, NextStep, Requirement, Rule, Waiting
+from trunkline_router.explain_agents import Reason
+from trunkline_router.facts import Actor, Presence
 from trunkline_router.history import History, Log
-from trunkline_router.inputs import AcceptOffer, Assign, Configure, Input, SetPresence
+from trunkline_router.inputs import AcceptOffer, Assign, Body, Configure, Input, SetPresence
+from trunkline_router.policy_simulation import Comparison, Elsewhere
 from trunkline_router.pool import Pool
 from trunkline_router.routing import ChannelClass
 from trunkline_router.state import Engine
@@ -114,11 +118,9 @@ def offered() -> list[Event]:
     """c1 is asked of two at once, of whom ana accepts; c2 waits and is taken by hand."""
     engine, log = Engine(Pool(POOL)), list[Event]()
     chat = ChannelClass("chat", ("app",), broadcast=2)
-    new = configured(
-        agents=[ANA, ANA.__class__("zoe", "Zoe", ("billing",), 1), ANA.__class__("eve", "Eve", ("returns",), 1)]
-    )
-    new = new.__class__(**{n: getattr(new, n) for n in new.__slots__} | {"channel_classes": (chat,)})
-    steps = [
+    agents = [ANA, replace(ANA, id="zoe"), replace(ANA, id="eve", teams=("returns",))]
+    new = replace(configured(agents=agents), channel_classes=(chat,))
+    steps: list[tuple[float, Body, Actor]] = [
         (0, Configure(new), DESK),
         (0, SetPresence("ana", Presence.ONLINE), DESK),
         (0, SetPresence("zoe", Presence.ONLINE), DESK),
@@ -140,7 +142,6 @@ def test_offers_made_at_once_are_explained_as_one_choice_and_so_is_their_accepta
     assert [v.agent for v in made.explanation.chosen] == ["ana", "zoe"]
     groups = {api.AgentReason.Name(g.reason).removeprefix("AGENT_REASON_"): g for g in made.explanation.groups}
     assert {name: [v.agent for v in g.agents] for name, g in groups.items()} == {
-        "CHOSEN": ["ana", "zoe"],
         "NOT_IN_TEAM": ["eve"],
     }
     assert (made.explanation.rule.team, made.explanation.requirement.channel_class) == ("billing", "chat")
@@ -194,3 +195,26 @@ def test_a_decision_is_replayed_from_any_of_its_events() -> None:
     made = asked(MemoryLog(log), "c1", 2, "replay")
     assert (made.equal, made.difference.index, made.difference.path) == (False, 3, "payload.agent_id")
     assert (made.difference.recorded, made.difference.now) == ('"eve"', '"ana"')
+
+
+@pytest.mark.parametrize(
+    ("kind", "message_type"),
+    [
+        (Explanation, api.Explanation),
+        (Waiting, api.ExplainWaitingResponse),
+        (Rule, api.Rule),
+        (Requirement, api.Requirement),
+        (NextStep, api.NextStep),
+        (Comparison, api.Comparison),
+        (simulation_figures.TeamFigures, api.TeamFigures),
+        (Elsewhere, api.Elsewhere),
+    ],
+)
+def test_callers_see_all_that_is_known(kind: type, message_type: Any) -> None:
+    """Each field has its like; a new one without is found here."""
+    assert {f.name for f in fields(kind)} == {f.name for f in message_type.DESCRIPTOR.fields}
+
+
+def test_callers_know_every_reason() -> None:
+    """By its name."""
+    assert {f"AGENT_REASON_{r}" for r in Reason} | {"AGENT_REASON_UNSPECIFIED"} == set(api.AgentReason.keys())

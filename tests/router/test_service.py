@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from typing import Any
 
 import grpc
 import pytest
 from trunkline.outbound.v1.outbound_message_pb2 import OutboundMessage
 from trunkline.router.v1 import router_service_pb2 as api
-from trunkline_common.kafka import Producer
+from trunkline_common.kafka import Producer, partition_for
 
 from deploy.local.services import Services
 from deploy.local.stack import Stack
@@ -207,3 +208,27 @@ async def test_a_service_may_act_for_a_tenant_it_names_and_nobody_else_may(servi
             with pytest.raises(grpc.aio.AioRpcError) as refused:
                 await stub.ListAgents(api.ListAgentsRequest(), metadata=metadata, timeout=10)
             assert reason(refused.value)[0] == "UNAUTHENTICATED"
+
+
+async def test_a_tenant_nobody_configured_stops_no_other_of_its_partition(
+    services: Services, stack: Stack, producer: Producer, tenant: str
+) -> None:
+    """P6: sixty of its events are refused one by one; whoever shares the partition is served as before."""
+    ours = partition_for(f"{tenant}/default".encode(), 24)
+    names = (f"u-{tenant}-{n}" for n in itertools.count())
+    stranger = next(n for n in names if partition_for(f"{n}/default".encode(), 24) == ours)
+    refused = [kit.inbound(stranger, kit.new_id(), "hello") for _ in range(60)]
+    for event in refused:
+        await kit.send(producer, event)
+    async with kit.desk(services, tenant) as desk:
+        await desk.presence("cleo")
+        conversation = kit.new_id()
+        await kit.send(producer, kit.inbound(tenant, conversation, "hello"))
+        assert (await desk.offered(conversation)).offered_agent_id == "cleo"
+    sent = {event.event_id for event in refused}
+
+    async def all_told() -> bool:
+        letters = await kit.read_topic(stack.bootstrap, "trunkline.inbound.dlq.v1")
+        return sent <= {dict(r.headers).get("ce_id", b"").decode() for r in letters}
+
+    await kit.eventually(all_told, what="a dead letter for each")

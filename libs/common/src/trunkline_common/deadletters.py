@@ -16,6 +16,9 @@ class Rejected:
     record: Record
     reason: str
     detail: str
+    #: A sign that whoever writes the topic is broken; off where one tenant's records are refused for a cause of its
+    #: own, which must not stop the others of the partition.
+    poison: bool = True
 
 
 def dead_letter(rejected: Rejected, topic: str, group: str) -> Outgoing:

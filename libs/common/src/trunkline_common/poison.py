@@ -19,7 +19,7 @@ class Poison:
 
     def check(self, tp: TopicPartition, records: Sequence[Record], rejected: Sequence[Rejected]) -> None:
         """Raise PoisonFlood before such a batch is committed."""
-        bad = {r.record.offset for r in rejected}
+        bad = {r.record.offset for r in rejected if r.poison}
         for record in records:
             self.in_a_row = self.in_a_row + 1 if record.offset in bad else 0
             if self.in_a_row >= IN_A_ROW:

@@ -65,17 +65,26 @@ def placed_anew(engine: Engine, c: Conversation, after: Conversation, now: datet
     """Its place in the queue where what is known now changes it; what no condition names changes nothing (3.1)."""
     if c.status not in (Status.QUEUED, Status.OFFERED):
         return []
-    if engine.pool.config.policies:
-        policy = policies.select(engine, after, now)
-        step = c.step if policy.id == c.policy else 0
-        queued = policies.at_step(engine, after, policy, step, now, QueueReason.CHANGED, entered_at=c.entered_at)
-    else:
-        queued = policies.again(engine, after, now, QueueReason.CHANGED)
-        queued = replace(queued, boost_s=policies.boost(engine.pool, after.attributes.priority))
+    queued = _requeued(engine, c, after, now)
     same = _wanted(queued) == (c.team, c.policy, c.step, c.skills, c.boost_s, c.tier, c.strategy, c.by_hand)
     if same and after.attributes.allowed_agents == c.attributes.allowed_agents:
         return []
     return [*rescinds(c, RescindReason.CHANGED), queued]
+
+
+def _requeued(engine: Engine, c: Conversation, after: Conversation, now: datetime) -> ConversationQueued:
+    """Its place by what is known now. Where somebody has sent it (a transfer, an overflow) no policy takes it back."""
+    if not c.policy:
+        queued = policies.again(engine, after, now, QueueReason.CHANGED)
+        return replace(queued, boost_s=policies.boost(engine.pool, after.attributes.priority))
+    policy = policies.select(engine, after, now)
+    if policy.id != c.policy:
+        return policies.at_step(engine, after, policy, 0, now, QueueReason.CHANGED, entered_at=c.entered_at)
+    step = min(c.step, len(policy.steps) - 1)  # a newer document may have fewer
+    queued = policies.at_step(engine, after, policy, step, now, QueueReason.CHANGED, entered_at=c.entered_at)
+    return replace(  # what it waits for goes on as it was
+        queued, preferred=c.preferred, preferred_until=c.preferred_until, step_ends_at=c.step_ends_at
+    )
 
 
 def _wanted(q: ConversationQueued) -> tuple[object, ...]:

@@ -14,7 +14,7 @@ from trunkline_router.facts import Actor, ActorType, QueueReason, RescindReason
 from trunkline_router.fold import evolve
 from trunkline_router.inputs import AgentCommand, Configure, Input, ReceiveMessage, RecordReceipt, Tick
 from trunkline_router.matching import Match, next_match
-from trunkline_router.pool import Conversation, Status
+from trunkline_router.pool import Conversation, Pool, Status
 from trunkline_router.pool_events import PoolConfigured
 from trunkline_router.routing import Mode
 from trunkline_router.state import Engine
@@ -145,7 +145,7 @@ def _displaced(engine: Engine, now: datetime) -> Decision:
 def _moved(engine: Engine, c: Conversation, now: datetime) -> Iterable[Payload]:
     pool = engine.pool
     lost_team = c.team not in pool.teams
-    gone = [o for o, offer in c.offers.items() if offer.agent not in pool.agents]
+    gone = [o for o, offer in c.offers.items() if not _is_member(pool, offer.agent, c.team)]
     if c.status is Status.ASSIGNED and c.agent not in pool.agents:
         yield policies.again(engine, c, now, QueueReason.TEAM_REMOVED if lost_team else QueueReason.AGENT_LOST)
     elif c.status in (Status.QUEUED, Status.OFFERED) and lost_team:
@@ -156,6 +156,11 @@ def _moved(engine: Engine, c: Conversation, now: datetime) -> Iterable[Payload]:
             if offer.offer_id in gone:  # type: ignore[union-attr] # an OfferRescinded
                 yield offer
         yield from changes.back_if_last(engine, c, len(gone), now)
+
+
+def _is_member(pool: Pool, agent_id: str, team: str) -> bool:
+    agent = pool.agents.get(agent_id)
+    return agent is not None and team in agent.config.teams
 
 
 def _elsewhere(engine: Engine, c: Conversation, now: datetime) -> ConversationQueued:

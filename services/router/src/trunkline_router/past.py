@@ -6,6 +6,7 @@ Reads one request (JSON) from stdin, writes lines of JSON to stdout: how far it 
 from __future__ import annotations
 
 import base64
+import gc
 import json
 import os
 import sys
@@ -30,7 +31,6 @@ from trunkline_router.fold import evolve
 from trunkline_router.history import History, PostgresLog
 from trunkline_router.policy_simulation import Progress, simulate
 from trunkline_router.replay import replay
-from trunkline_router.replay_inputs import Unreadable
 from trunkline_router.simulation_world import Period
 from trunkline_router.toolbox import TOOLS
 
@@ -93,12 +93,7 @@ def _offers(group: Sequence[Event], asked: Event) -> Sequence[Event]:
 def again(history: History, request: Request, _tell: Tell) -> Message:
     """A decision once more."""
     group = history.decision(_asked(history, request))
-    engine = history.before(group[0].pool_seq)
-    try:
-        return wire_explain.to_replayed(group, replay(engine, group))
-    except Unreadable as error:
-        facts = {"pool_seq": str(error.pool_seq)}
-        raise Refused("FAILED_PRECONDITION", "INTERNAL", str(error), metadata=facts) from error
+    return wire_explain.to_replayed(group, replay(history.before(group[0].pool_seq), group))
 
 
 def otherwise(history: History, request: Request, tell: Tell) -> Message:
@@ -160,6 +155,7 @@ def _tell(line: Mapping[str, Any]) -> None:
 def main() -> None:
     """Answer the request on stdin."""
     os.nice(NICENESS)
+    gc.disable()  # it lives for one answer, and looking for cycles among millions of values costs more than there are
     answer(json.loads(sys.stdin.read()), _tell)
 
 

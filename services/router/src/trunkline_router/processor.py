@@ -154,7 +154,7 @@ class PoolProcessor(Processor):
         engine = self._engines.get(event.pool)
         if engine is None or not engine.pool.teams:
             detail = "the tenant has no such pool; apply a configuration that names it, then produce the event again"
-            self._rejected.append(Rejected(record, "UNKNOWN_POOL", detail))
+            self._rejected.append(Rejected(record, "UNKNOWN_POOL", detail, poison=False))
             return
         body = wire.to_input(event, self._advice.get(event.conversation_id, CustomerLookup()))
         self._decide(draft, engine, Input(body, event.event_id, CUSTOMER), record.traceparent)

@@ -9,13 +9,16 @@ from itertools import groupby, zip_longest
 from trunkline_router.engine import handle
 from trunkline_router.events import Event
 from trunkline_router.refusals import Refusal
-from trunkline_router.replay_inputs import asked_of
+from trunkline_router.replay_inputs import Unreadable, asked_of
 from trunkline_router.state import Engine
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """The first thing that is not the same: which event of the decision, where in it. None: there is no such event."""
+    """The first thing that is not the same: which event of the decision, where in it.
+
+    None: there is no such event. `now` is an exception where it is refused now, or where no input leads to such events.
+    """
 
     index: int
     path: str
@@ -36,8 +39,8 @@ def replay(before: Engine, group: Sequence[Event]) -> Difference | None:
     """
     try:
         again = handle(before, asked_of(group, before.pool), group[0].occurred_at)
-    except Refusal as refusal:
-        return Difference(0, "", group[0].payload, refusal)
+    except (Refusal, Unreadable) as error:
+        return Difference(0, "", group[0].payload, error)
     for index, (recorded, now) in enumerate(zip_longest(group, again)):
         if (found := first_difference(recorded, now)) is not None:
             return Difference(index, *found)

@@ -14,7 +14,7 @@ from trunkline_router import events as e
 from trunkline_router import inputs as i
 from trunkline_router import pool_events as p
 from trunkline_router.engine import SYSTEM
-from trunkline_router.facts import ActorType, Attributes, CustomerLookup
+from trunkline_router.facts import ActorType, Attributes, Contact, CustomerLookup
 from trunkline_router.pool import Pool
 
 TIMER = "timer"  # the cause of what is due
@@ -72,6 +72,8 @@ def _body(group: Sequence[e.Event], own: Own) -> i.Body:
         return i.Configure(first.payload)
     if not own.events:
         return NOTHING
+    if not own.has(e.MessageReceived) and _wrote_first(own):
+        return _started(own)
     for kind, make in MADE_FROM:
         if own.has(kind):
             return make(own)
@@ -104,17 +106,29 @@ def _message(own: Own) -> i.ReceiveMessage:
     )
 
 
+def _wrote_first(own: Own) -> bool:
+    """Whether a message of ours began a cycle."""
+    began = own.has(e.ConversationStarted) or own.has(e.ConversationReopened)
+    return began and any(isinstance(one.payload, e.MessageSent) and not one.payload.automatic for one in own.events)
+
+
 def _started(own: Own) -> i.StartConversation:
-    begun, sent = own.the(e.ConversationStarted), own.the(e.MessageSent)
+    sent, name = own.the(e.MessageSent), own.id(e.MessageSent)
+    begun = own.the(e.ConversationStarted) if own.has(e.ConversationStarted) else None
+    known = own.before.conversations.get(name)
+    attributes = begun.attributes if begun else Attributes()
+    if own.has(e.AttributesChanged):
+        attributes = Attributes(values=own.the(e.AttributesChanged).attributes.values)
     return i.StartConversation(
-        own.id(e.ConversationStarted),
+        name,
         sent.agent_id,
-        begun.channel,
-        begun.account,
-        begun.contact,
+        sent.channel,
+        sent.account,
+        begun.contact if begun else known.contact if known else Contact(""),
         sent.message_id,
         sent.content,
-        begun.customer,
+        begun.customer if begun else CustomerLookup(),
+        attributes,
     )
 
 
@@ -222,7 +236,6 @@ MADE_FROM: Sequence[tuple[type, Callable[[Own], i.Body]]] = (
     (p.WrapUpEnded, _wrap_up),
     (e.ConversationSplit, _split),
     (e.ConversationMerged, _merge),
-    (e.ConversationStarted, _started),
     (e.ConversationTransferred, _transfer),
     (e.CallbackScheduled, _callback),
     (e.AttributesChanged, _attributes),

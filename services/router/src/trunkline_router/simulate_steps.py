@@ -27,7 +27,8 @@ def _instant(value: object) -> datetime:
 
 def _event(value: object) -> object:
     """A name, or a name with some of the fields."""
-    name, wanted = value, {}
+    name: object = value
+    wanted: object = {}
     if isinstance(value, dict) and len(value) == 1:
         ((name, wanted),) = value.items()
     if name not in EVENTS or not isinstance(wanted, dict):

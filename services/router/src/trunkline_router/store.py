@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import gc
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from uuid import UUID
 
@@ -43,14 +45,34 @@ async def load_pools(pool: Pool, part: int) -> dict[str, tuple[Engine, int]]:
     found: dict[str, tuple[Engine, int]] = {}
     async with pool.acquire() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
         await unlimited(connection)
-        for row in await connection.fetch("select pool, pool_seq, state from pool_snapshot where part = $1", part):
-            made = Engine(wire.load_pool(row["state"]), TOOLS)
-            tail = "select event from pool_log where pool = $1 and pool_seq > $2 order by pool_seq"
-            async for stored in connection.cursor(tail, row["pool"], row["pool_seq"]):
-                evolve(made, wire.from_pool_event(stored["event"]))
-            # The log ends where matching had nothing left to do: what is derived is derived anew, nothing touched.
-            found[row["pool"]] = Engine(made.pool, TOOLS), row["pool_seq"]
+        with _uncollected():
+            for row in await connection.fetch("select pool, pool_seq, state from pool_snapshot where part = $1", part):
+                made = Engine(wire.load_pool(row["state"]), TOOLS)
+                if await _replay_tail(connection, made):
+                    # The log ends where matching had nothing left to do: everything derived anew, nothing touched.
+                    made = Engine(made.pool, TOOLS)
+                found[row["pool"]] = made, row["pool_seq"]
     return found
+
+
+async def _replay_tail(connection: Connection, made: Engine) -> bool:
+    tail = "select event from pool_log where pool = $1 and pool_seq > $2 order by pool_seq"
+    seen = False
+    async for stored in connection.cursor(tail, made.pool.id, made.pool.seq):
+        evolve(made, wire.from_pool_event(stored["event"]))
+        seen = True
+    return seen
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """What is loaded stays: collections meanwhile would take half the time, and later ones need not walk it."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+        gc.freeze()
 
 
 async def record(

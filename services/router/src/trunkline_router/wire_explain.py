@@ -17,6 +17,7 @@ from trunkline_router.policy_simulation import Comparison
 from trunkline_router.protomap import fill, timestamp
 from trunkline_router.refusals import Refusal
 from trunkline_router.replay import Difference
+from trunkline_router.replay_inputs import Unreadable
 
 
 def to_json(value: Any) -> str:
@@ -25,6 +26,8 @@ def to_json(value: Any) -> str:
         return ""
     if isinstance(value, Refusal):
         value = {"refused": value.reason, "message": value.message, **value.facts}
+    elif isinstance(value, Unreadable):
+        value = {"unreadable": str(value)}
     elif isinstance(value, Event):
         value = explain.to_dict(value) | {"kind": type(value.payload).__name__}
     return json.dumps(explain.to_dict(value), default=str)

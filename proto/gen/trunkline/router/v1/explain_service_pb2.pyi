@@ -192,7 +192,7 @@ class Explanation(_message.Message):
 
     @_builtins.property
     def groups(self) -> _containers.RepeatedCompositeFieldContainer[Global___AgentGroup]:
-        """Every agent of the pool is in one group."""
+        """Every other agent of the pool is in one group."""
 
     @_builtins.property
     def inputs(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
