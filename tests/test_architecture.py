@@ -22,7 +22,7 @@ PURE = {
     "trunkline_common": {"calendar", "calendar_rules", "calendar_expansion", "calendar_zones"},
     "trunkline_router": {
         *("facts", "routing", "events", "pool_events", "inputs", "refusals", "tools"),
-        *("pool", "index", "waiting", "state", "fold", "fold_agents", "engine", "policies", "matching", "timers"),
+        *("pool", "index", "waiting", "state", "fold", "fold_agents", "engine", "policies", "matching", "timers", "estimate"),
         *("commands", "agents", "messages", "moves", "changes"),
         *("explain", "explain_agents"),
         *("condition_check", "condition_tokens", "pattern_cost", "erlang", "fairness"),

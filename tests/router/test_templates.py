@@ -35,8 +35,6 @@ VALUES: dict[str, Any] = {
     "wait.low_minutes": 5,
     "wait.high_minutes": 130,
     "opens_at": "Monday 09:00",
-    "deflect.channel": "web",
-    "deflect.address": "example.org/chat",
     "tenant.name": "Acme",
     "attributes": {"tier": "gold", "order number": "77", "size": "9"},
 }

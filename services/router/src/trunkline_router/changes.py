@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid5
 
-from trunkline_router import policies
+from trunkline_router import estimate, policies
 from trunkline_router.events import AttributesChanged, ConversationQueued, MessageSent, OfferRescinded, Payload
 from trunkline_router.facts import Content, QueueReason, RescindReason
 from trunkline_router.inputs import ChangeAttributes
@@ -99,7 +99,8 @@ def text(engine: Engine, c: Conversation, kind: TextKind, now: datetime) -> list
     found = _chosen(engine.pool.config.texts, kind, c.channel, c.attributes.language)
     if found is None or kind in c.told:
         return []
-    said = engine.tools.template(found.text)(values(engine, c, now))
+    told = values(engine, c, now) | (_wait(engine, c) if "wait." in found.text else {})
+    said = engine.tools.template(found.text)(told)
     message_id = str(uuid5(TEXTS, f"{engine.pool.id}/{c.id}/{c.cycle}/{kind}"))
     return [MessageSent(message_id, "", Content(said), c.channel, c.account, kind)]
 
@@ -111,10 +112,16 @@ def closing_text(engine: Engine, c: Conversation, now: datetime) -> list[Payload
 
 def _chosen(texts: Iterable[AutoText], kind: TextKind, channel: str, language: str) -> AutoText | None:
     """The most particular one: channel before language, a language before its base, that before any."""
-    base = language.partition("-")[0]
-    ranks = {language: 0, base: 1, "": 2}
-    fitting = [t for t in texts if t.kind is kind and t.channel in (channel, "") and t.language in ranks]
-    return min(fitting, key=lambda t: (not t.channel, ranks[t.language]), default=None)
+    language = language.lower()
+    ranks = {"": 2, language.partition("-")[0]: 1, language: 0}
+    fitting = [t for t in texts if t.kind is kind and t.channel in (channel, "") and t.language.lower() in ranks]
+    return min(fitting, key=lambda t: (not t.channel, ranks[t.language.lower()]), default=None)
+
+
+def _wait(engine: Engine, c: Conversation) -> dict[str, Any]:
+    """The estimate in whole minutes; without one both are left out, as for any value that is not known."""
+    found = estimate.wait(engine, c)
+    return {"wait.low_minutes": found.low_s // 60, "wait.high_minutes": -(-found.high_s // 60)} if found else {}
 
 
 def values(engine: Engine, c: Conversation, now: datetime) -> dict[str, Any]:

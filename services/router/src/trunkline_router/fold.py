@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import assert_never
 
-from trunkline_router import fold_agents
+from trunkline_router import estimate, fold_agents
 from trunkline_router.events import (
     AttributesChanged,
     CallbackScheduled,
@@ -222,7 +222,7 @@ def _assign(to: Engine, c: Conversation, payload: ConversationAssigned, at: date
     for offer_id in [o for o, offer in c.offers.items() if offer.agent == agent_id]:
         _end_offer(to, c, offer_id)
     agent = to.pool.agents[agent_id]
-    c.status, c.agent, c.last_agent = Status.ASSIGNED, agent_id, agent_id
+    c.status, c.agent, c.last_agent, c.assigned_at = Status.ASSIGNED, agent_id, agent_id, at
     _hold(to, agent, c)
     agent.missed, agent.last_assigned_at, agent.assigned = 0, at, agent.assigned + 1
     agent.recent = [*_within_window(to.pool, agent, at), at]
@@ -282,6 +282,8 @@ def _end(to: Engine, c: Conversation, at: datetime) -> None:
 
 def _resolve(to: Engine, c: Conversation, wrap_until: datetime | None, at: datetime) -> None:
     holder = to.pool.agents.get(c.agent)
+    if holder is not None and c.assigned_at is not None and c.status is Status.ASSIGNED:
+        estimate.learn(to.pool, c.team, (at - c.assigned_at).total_seconds(), at)
     _end(to, c, at)
     if holder is not None and wrap_until is not None:
         _hold(to, holder, c)

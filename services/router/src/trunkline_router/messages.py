@@ -71,6 +71,8 @@ def _received(m: ReceiveMessage) -> MessageReceived:
 
 def _known_by(m: ReceiveMessage, known: Attributes) -> Attributes:
     """What the message adds to what is known."""
+    if not (m.attributes or m.tags or m.priority or m.language):
+        return known
     return replace(
         known,
         values=tuple(sorted((dict(known.values) | dict(m.attributes)).items())),

@@ -189,6 +189,8 @@ def _preferring(
     engine: Engine, c: Conversation, queued: ConversationQueued, step: StepConfig, now: datetime
 ) -> ConversationQueued:
     """Preferred agents who are there; who is not is passed over at once (routing 3.3)."""
+    if not step.preferred and queued.reason is not QueueReason.REOPENED:
+        return queued
     team = engine.pool.teams[step.team]
     names = [_named(c, name) for name in step.preferred]
     if queued.reason is QueueReason.REOPENED and _recently(c, now, team.reopen_sticky_s):

@@ -87,6 +87,7 @@ class Conversation:
     transfers: int = 0
     resolved_at: datetime | None = None
     last_agent: str = ""
+    assigned_at: datetime | None = None
     #: The offer its agent accepted: the same acceptance again is answered the same.
     accepted_offer: str = ""
     wakes_at: datetime | None = None
@@ -175,6 +176,15 @@ class Agent:
 
 
 @dataclass(slots=True)
+class Handling:
+    """How long a team's conversations lately took from assignment to their end, weighted towards the last ones."""
+
+    mean_s: float
+    deviation_s: float
+    as_of: datetime
+
+
+@dataclass(slots=True)
 class Pool:
     """All that one engine decides about, under one writer."""
 
@@ -186,6 +196,8 @@ class Pool:
     accounts: dict[str, str] = field(default_factory=dict)
     agents: dict[str, Agent] = field(default_factory=dict)
     conversations: dict[str, Conversation] = field(default_factory=dict)
+    #: By team; what a wait is estimated from (routing 5.7).
+    handling: dict[str, Handling] = field(default_factory=dict)
     #: Turns given in rotations so far.
     turns: int = 0
 

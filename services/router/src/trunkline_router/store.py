@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -45,14 +44,23 @@ async def load_pools(pool: Pool, part: int) -> dict[str, tuple[Engine, int]]:
     found: dict[str, tuple[Engine, int]] = {}
     async with pool.acquire() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
         await unlimited(connection)
-        with _uncollected():
-            for row in await connection.fetch("select pool, pool_seq, state from pool_snapshot where part = $1", part):
-                made = Engine(wire.load_pool(row["state"]), TOOLS)
-                if await _replay_tail(connection, made):
-                    # The log ends where matching had nothing left to do: everything derived anew, nothing touched.
-                    made = Engine(made.pool, TOOLS)
-                found[row["pool"]] = made, row["pool_seq"]
+        for row in await connection.fetch("select pool, pool_seq, state from pool_snapshot where part = $1", part):
+            made = _read(row["state"])
+            if await _replay_tail(connection, made):
+                # The log ends where matching had nothing left to do: everything derived anew, nothing touched.
+                made = Engine(made.pool, TOOLS)
+            found[row["pool"]] = made, row["pool_seq"]
     return found
+
+
+def _read(state: bytes) -> Engine:
+    """A snapshot. What is read stays: collections meanwhile would take half the time, later ones need not walk it."""
+    gc.disable()
+    try:
+        return Engine(wire.load_pool(state), TOOLS)
+    finally:
+        gc.enable()
+        gc.freeze()
 
 
 async def _replay_tail(connection: Connection, made: Engine) -> bool:
@@ -62,17 +70,6 @@ async def _replay_tail(connection: Connection, made: Engine) -> bool:
         evolve(made, wire.from_pool_event(stored["event"]))
         seen = True
     return seen
-
-
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """What is loaded stays: collections meanwhile would take half the time, and later ones need not walk it."""
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
-        gc.freeze()
 
 
 async def record(

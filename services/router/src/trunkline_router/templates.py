@@ -38,8 +38,6 @@ VARIABLES: Mapping[str, type] = MappingProxyType(
         "wait.low_minutes": int,
         "wait.high_minutes": int,
         "opens_at": str,
-        "deflect.channel": str,
-        "deflect.address": str,
         "tenant.name": str,
     }
 )
