@@ -1,4 +1,4 @@
-"""How long a conversation may wait: its position times the handling time, over the slots that serve it (routing 5.7)."""
+"""How long a conversation may wait: position times handling time, over the slots that serve it (routing 5.7)."""
 
 from __future__ import annotations
 
