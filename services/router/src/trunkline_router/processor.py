@@ -274,7 +274,7 @@ class PoolProcessor(Processor):
     async def _snapshot(self, tx: Connection, draft: Draft) -> None:
         for pool in draft.touched:
             state, last = self._engines[pool].pool, self._snapshots.get(pool)
-            if last is None or state.seq - last >= max(SNAPSHOT_EVERY, len(state.conversations) // 4):
+            if last is None or state.seq - last >= max(SNAPSHOT_EVERY, len(state.conversations) // 10):
                 await store.snapshot(tx, self._claim.partition, state)
                 self._snapshots[pool] = state.seq
 

@@ -54,13 +54,12 @@ async def load_pools(pool: Pool, part: int) -> dict[str, tuple[Engine, int]]:
 
 
 def _read(state: bytes) -> Engine:
-    """A snapshot. What is read stays: collections meanwhile would take half the time, later ones need not walk it."""
+    """A snapshot. What is read stays: collections meanwhile would find nothing and take half the time."""
     gc.disable()
     try:
         return Engine(wire.load_pool(state), TOOLS)
     finally:
         gc.enable()
-        gc.freeze()
 
 
 async def _replay_tail(connection: Connection, made: Engine) -> bool:

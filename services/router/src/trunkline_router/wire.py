@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import zlib
 from datetime import UTC, datetime
 from typing import get_args
 from uuid import UUID
@@ -154,13 +155,13 @@ def from_pool_event(data: bytes) -> Event:
 
 
 def dump_pool(pool: Pool) -> bytes:
-    """A snapshot."""
-    return _SNAPSHOT.dump_json(pool, exclude_defaults=True)
+    """A snapshot, compressed: it is written whole, in the transaction of a batch."""
+    return zlib.compress(_SNAPSHOT.dump_json(pool, exclude_defaults=True), 1)
 
 
 def load_pool(data: bytes) -> Pool:
     """A pool from its snapshot."""
-    return _SNAPSHOT.validate_json(data)
+    return _SNAPSHOT.validate_json(zlib.decompress(data))
 
 
 # -- topics
