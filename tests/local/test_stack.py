@@ -18,7 +18,8 @@ from deploy.local.stack import AlreadyRunning, Stack
 
 pytestmark = pytest.mark.stack
 HOLD = """
-import asyncio, sys
+import asyncio, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have started us with it ignored
 from pathlib import Path
 from deploy.local.stack import Stack
 async def hold():

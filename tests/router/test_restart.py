@@ -13,15 +13,17 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from trunkline.router.v1 import router_requests_pb2 as asks
 from trunkline.router.v1 import router_service_pb2 as api
 from trunkline_common import postgres
+from trunkline_common.kafka import Producer
 from trunkline_router import wire, wire_api
 from trunkline_router.events import ConversationWoken, Event, OfferTimedOut
 from trunkline_router.pool import Status
 from trunkline_router.state import Engine
+from trunkline_router.wire_config import config_record
 
 from deploy.local.services import Services
 from deploy.local.stack import Stack
 from tests import kit
-from tests.bench.open_pool import OpenPool
+from tests.bench.open_pool import OpenPool, configuration
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(180), pytest.mark.asyncio(loop_scope="session")]
 
@@ -53,7 +55,9 @@ async def services(stack: Stack) -> AsyncIterator[Services]:
         yield running
 
 
-async def test_after_a_kill_offers_timers_and_queues_are_as_they_were(services: Services, stack: Stack) -> None:
+async def test_after_a_kill_offers_timers_and_queues_are_as_they_were(
+    services: Services, stack: Stack, producer: Producer
+) -> None:
     """Snapshot and log give back the same pool, and what is due comes at its instant, neither sooner nor twice."""
     made = OpenPool(
         f"t-{kit.new_id()[:8]}", AGENTS, OPENED, datetime.now(UTC), offer_timeout_s=int(AHEAD_S), snooze_s=int(AHEAD_S)
@@ -63,6 +67,8 @@ async def test_after_a_kill_offers_timers_and_queues_are_as_they_were(services: 
         kit.desk(services, made.tenant) as desk,
     ):
         engine = await made.write(database, TAIL)
+        # As ApplyConfig does: who reads the log waits for the configuration that its events name.
+        await producer.send(config_record(configuration(engine.pool), ""), timeout=15)
         await services.start("router")
         before = await look(desk)
         assert before == told_by(engine)
