@@ -172,6 +172,29 @@ async def test_a_period_is_simulated_under_another_configuration(
         assert {a.load for a in agents.agents} == {0}
 
 
+async def test_a_simulation_whose_process_has_ended_is_told_as_that(
+    services: Services, stack: Stack, tenant: str
+) -> None:
+    """It has been silent for longer than a minute."""
+    simulation = kit.new_id()
+    connection = await asyncpg.connect(stack.database_url)
+    try:
+        begun = datetime.now(UTC) - timedelta(seconds=61)
+        await connection.execute(
+            "insert into router.simulation (tenant, id, fingerprint, pool, since, until, begun_at, alive_at, progress)"
+            " values ($1, $2, '', $3, $4, $4, $4, $4, 0.5)",
+            tenant,
+            simulation,
+            f"{tenant}/default",
+            begun,
+        )
+    finally:
+        await connection.close()
+    async with explains(services, tenant) as ask:
+        found = (await ask("GetSimulation", simulation_id=simulation)).simulation
+    assert (found.done, found.error) == (True, "the process that ran it has ended; begin another one")
+
+
 @pytest.mark.parametrize(
     ("method", "fields", "why"),
     [

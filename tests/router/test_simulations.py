@@ -1,0 +1,40 @@
+"""The process that knows the past, when things go wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+
+import pytest
+from trunkline_router.simulations import Past, PastFailed
+
+from tests import kit
+
+NOWHERE = "postgresql://nobody@127.0.0.1:1/none"
+
+
+async def test_a_process_that_ends_without_an_answer_is_an_error_with_its_exit_code() -> None:
+    """There is no such database; what it wrote to standard error says so."""
+    with pytest.raises(PastFailed) as failed:
+        await Past(NOWHERE).ask("replay", "acme/default", conversation_id="c1", seq=1)
+    assert (failed.value.kind, failed.value.code) == ("replay", 1)
+
+
+async def test_it_ends_with_who_asked(tmp_path: Path) -> None:
+    """A call that is cancelled leaves no process behind."""
+    told = tmp_path / "pid"
+    code = f"import os, pathlib, time; pathlib.Path({str(told)!r}).write_text(str(os.getpid())); time.sleep(60)"
+    asking = asyncio.create_task(Past(NOWHERE, (sys.executable, "-c", code)).ask("replay", "acme/default"))
+
+    async def started() -> int | None:
+        return int(told.read_text() or 0) if told.exists() else None
+
+    pid = await kit.eventually(started, what="the process")
+    os.kill(pid, 0)
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
