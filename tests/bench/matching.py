@@ -68,6 +68,8 @@ class Floor:
     chance: random.Random = field(default_factory=lambda: random.Random(4))  # noqa: S311 - the same floor every time
     engine: Engine = field(init=False)
     classes: list[tuple[str, Pairs]] = field(default_factory=list)
+    #: Agents whose teams have a backlog.
+    busy: list[str] = field(default_factory=list)
     arrived: int = 0
 
     def __post_init__(self) -> None:
@@ -90,6 +92,7 @@ class Floor:
         for n in range(self.waiting):
             self._wait(pool, n)
         self.engine = Engine(pool)
+        self.busy = [a.id for a in agents if int(a.teams[0].partition("-")[2]) >= FREE_TEAMS]
 
     def _skills(self, count: int) -> Pairs:
         chosen = self.chance.sample(range(SKILLS), count)
@@ -132,8 +135,7 @@ class Floor:
         """Seconds to find the next conversation of an agent who got room; it is offered to them."""
         self.arrived += 1
         agents = self.engine.pool.agents
-        busy = [n for n in range(self.agents) if (n % PROFILES) % TEAMS >= FREE_TEAMS]
-        agent = agents[f"agent-{busy[self.arrived * 7919 % len(busy)]:05}"]
+        agent = agents[self.busy[self.arrived * 7919 % len(self.busy)]]
         agent.holds.pop(next(iter(agent.holds)))
         began = time.perf_counter()
         self.engine.put(agent)
