@@ -40,7 +40,11 @@ PURE = {
         *("policy_simulation", "simulation_record", "simulation_services", "simulation_world", "simulation_figures"),
         *("condition_check", "condition_tokens", "pattern_cost", "erlang", "fairness"),
     },
-    "trunkline_sla": {"clocks", "model", "timers"},
+    "trunkline_sla": {
+        *("clocks", "model", "timers"),
+        *("evaluation", "evaluation_clocks", "evaluation_events", "evaluation_model", "evaluation_rules"),
+        "evaluation_work",
+    },
     "trunkline_timeline": {"history"},
     "trunkline_ingest": {"ids", "model", "text", "mime", "autoreply", "delivery_policy", "intake_reasons"},
     "trunkline_insights": {"queues"},
@@ -159,7 +163,8 @@ def pure_modules_import_the_standard_library_and_pure_siblings_only(source: Sour
     for name in sorted(source.imports):
         root, _, rest = name.partition(".")
         sibling = root == source.package and (not rest or rest.split(".")[0] in pure)
-        if not sibling and (root not in sys.stdlib_module_names or root in IMPURE):
+        shared = root == "trunkline_common" and rest.split(".")[0] in PURE["trunkline_common"]
+        if not sibling and not shared and (root not in sys.stdlib_module_names or root in IMPURE):
             yield f"imports {name}"
     called = (n.func for n in ast.walk(source.tree) if isinstance(n, ast.Call))
     names = (f.attr if isinstance(f, ast.Attribute) else getattr(f, "id", "") for f in called)

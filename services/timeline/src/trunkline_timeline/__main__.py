@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import argparse
-import asyncio
 from functools import partial
 
-from trunkline_common import pages, postgres, rpc, run, topics
+from trunkline_common import pages, postgres, projecting, rpc, run, topics
 from trunkline_common.auth import Authenticator
 from trunkline_common.clock import utc_now
 from trunkline_common.consumer import Consumer
@@ -23,7 +21,7 @@ NAME = "timeline"
 LOG, DLQ = "trunkline.conversations.v1", "trunkline.conversations.dlq.v1"
 
 
-async def main(role: str, settings: Settings, stop: run.Stop) -> None:
+async def main(role: projecting.Role, settings: Settings, stop: run.Stop) -> None:
     """Serve and project until stopped."""
     async with (
         postgres.connect(settings.database_url, NAME, application="trunkline-timeline") as pool,
@@ -35,40 +33,17 @@ async def main(role: str, settings: Settings, stop: run.Stop) -> None:
         services = [] if role == "projector" else [service(pool, tokens, promised)]
         async with rpc.serve(settings.grpc_listen, auth, services) as server:
             if role == "api":
-                await _say_ready(settings, server)
-                await stop.wait()
+                await projecting.answer(settings, stop, server)
             else:
                 await _project(settings, stop, pool, server)
 
 
 async def _project(settings: Settings, stop: run.Stop, pool: Pool, server: rpc.Server) -> None:
     await topics.verify(settings.kafka)
-    async with Producer(settings.kafka, NAME) as producer, asyncio.TaskGroup() as tasks:
-        consumer = _consumer(settings, pool, producer, server.address)
-        consuming = tasks.create_task(consumer.run())
-        announcing = tasks.create_task(_announce(settings, consumer, server))
-        await stop.wait()
-        consumer.stop()
-        await asyncio.wait({consuming})
-        announcing.cancel()
-
-
-def _consumer(settings: Settings, pool: Pool, producer: Producer, owner: str) -> Consumer:
-    context = Context(NAME, owner, DLQ, pool, producer, lambda _: Projector(), utc_now)
-    return Consumer.of(settings, context, LOG)
-
-
-async def _announce(settings: Settings, consumer: Consumer, server: rpc.Server) -> None:
-    await consumer.ready()
-    await _say_ready(settings, server)
-
-
-async def _say_ready(settings: Settings, server: rpc.Server) -> None:
-    await server.set(serving=True)
-    run.say_ready(settings.ready_file)
+    async with Producer(settings.kafka, NAME) as producer:
+        context = Context(NAME, server.address, DLQ, pool, producer, lambda _: Projector(), utc_now)
+        await projecting.project(settings, stop, server, Consumer.of(settings, context, LOG))
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(prog="python -m trunkline_timeline", description="History and TimelineService.")
-    parser.add_argument("--role", choices=["all", "projector", "api"], default="all", help="what this process does")
-    run.service(NAME, Settings, partial(main, parser.parse_args().role))
+    run.service(NAME, Settings, partial(main, projecting.role(NAME, "History and TimelineService.")))
