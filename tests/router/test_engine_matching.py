@@ -65,3 +65,19 @@ def test_offers_that_end_in_one_tick_end_in_the_order_of_their_ends() -> None:
     )
     ended = [e.conversation_id for e in ask(engine, Step(30, Tick())) if isinstance(e.payload, OfferTimedOut)]
     assert ended == ["c1", "c2"]
+
+
+def test_a_rate_window_that_passes_is_a_reason_to_look_again() -> None:
+    """In a quiet pool nothing else would: the worker sleeps until the engine says it should look (routing 4.5)."""
+    limited = replace(BILLING, rate_max=1, rate_window_s=60)
+    engine, _ = after(
+        Step(0, Configure(configured(teams=[limited, RETURNS], agents=[replace(ANA, capacity=3)]))),
+        Step(0, SetPresence("ana", Presence.ONLINE)),
+        Step(0, message("c1")),
+        Step(1, AcceptOffer("c1", O1, "ana")),
+        Step(2, message("c2")),
+    )
+    assert engine.next_due() == at(20)  # stale: the offer of c1 has ended
+    assert ask(engine, Step(20, Tick())) == []
+    assert engine.next_due() == at(61)
+    assert [e.conversation_id for e in ask(engine, Step(61, Tick()))] == ["c2"]
