@@ -1,27 +1,38 @@
-"""How long a command takes until it is durable: the router's AddNote against one INSERT behind a bare grpc.aio."""
+"""How long a command takes until it is durable: AddNote and AcceptOffer against one INSERT behind a bare grpc.aio."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
 import grpc
+from trunkline.router.v1 import router_requests_pb2 as asks
 from trunkline.router.v1 import router_service_pb2 as api
 from trunkline.router.v1.router_service_pb2_grpc import RouterServiceStub
 from trunkline_common.kafka import Producer
 
 from deploy.local.demo_config import DEMO_TENANT
 from deploy.local.ports import free_address
+from deploy.local.services import Services
 from tests import kit
 from tests.bench.report import Goal, Result, in_turn, percentile
 from tests.bench.workbench import Bench, Benchmark
 
-TENANT, AGENT = "bench", "cleo"
+TENANT, ACCEPTING, AGENT = "bench", "bench-accept", "cleo"
+#: Agents with room for all, asked for as long as it takes.
+ROOMY = """
+teams: [{id: billing, offer_timeout_s: 3600}]
+agents: [{id: cleo, teams: [billing], capacity: 1000}, {id: dan, teams: [billing], capacity: 1000}]
+accounts: [{id: own-app, channel: app, team: billing}]
+channel_classes: [{id: app, channels: [app], weight: 1}]
+"""
 CALLERS = 16
 Call = Callable[[], Awaitable[Any]]
+Offer = tuple[str, str, str]  # conversation, offer, who is asked
 
 
 async def measure(bench: Bench) -> list[Result]:
@@ -38,7 +49,43 @@ async def measure(bench: Bench) -> list[Result]:
         stub: Any = RouterServiceStub(channel)
         ours: Call = lambda: desk.call("AddNote", _note(conversation))  # noqa: E731
         bare: Call = lambda: stub.AddNote(_note(conversation))  # noqa: E731
-        return [await _in_turn(bench, ours, bare)]
+        noted = await _in_turn(bench, ours, bare, many=True)
+        offers = await _offered(bench, services, _asked(bench) * bench.runs)
+        async with kit.desk(services, ACCEPTING) as other:
+            accepted = await _in_turn(bench, lambda: _accept(other, offers), bare, many=False)
+        return [_result("command", "AddNote", noted), _result("command_accept", "AcceptOffer", accepted)]
+
+
+async def _accept(desk: kit.Desk, offers: list[Offer]) -> None:
+    conversation, offer, agent = offers.pop()
+    await desk.call(
+        "AcceptOffer",
+        api.AcceptOfferRequest(request_id=kit.new_id(), conversation_id=conversation, offer_id=offer, agent_id=agent),
+    )
+
+
+async def _offered(bench: Bench, services: Services, count: int) -> list[Offer]:
+    """As many running offers, in a pool of their own."""
+    await kit.apply_config(services, ACCEPTING, ROOMY)
+    async with kit.desk(services, ACCEPTING) as desk, Producer(bench.stack.bootstrap, "bench") as producer:
+        for agent in ("cleo", "dan"):
+            await desk.presence(agent)
+        await asyncio.gather(*(kit.send(producer, kit.inbound(ACCEPTING, kit.new_id(), "hello")) for _ in range(count)))
+
+        async def all_offered() -> list[Offer] | None:
+            found, token = list[Offer](), ""
+            while True:
+                request = asks.ListConversationsRequest(filter="status = OFFERED", page_size=500, page_token=token)
+                page = await desk.call("ListConversations", request)
+                found += [(c.conversation_id, c.offer_id, c.offered_agent_id) for c in page.conversations]
+                if not (token := page.next_page_token):
+                    return found if len(found) == count else None
+
+        return await kit.eventually(all_offered, what="every offer")
+
+
+def _asked(bench: Bench) -> int:
+    return bench.count(50, 5) + bench.count(500, 20)
 
 
 async def _conversation(bench: Bench, desk: kit.Desk) -> str:
@@ -58,17 +105,25 @@ def _note(conversation: str) -> api.AddNoteRequest:
     )
 
 
-async def _in_turn(bench: Bench, ours: Call, bare: Call) -> Result:
-    found: dict[str, list[list[float]]] = {"ours": [], "bare": []}
-    rates: dict[str, list[float]] = {"ours": [], "bare": []}
+@dataclass(slots=True)
+class Found:
+    """Latencies of each run, and acknowledgements a second where many called at once."""
+
+    latencies: dict[str, list[list[float]]] = field(default_factory=lambda: {"ours": [], "bare": []})
+    rates: dict[str, list[float]] = field(default_factory=lambda: {"ours": [], "bare": []})
+
+
+async def _in_turn(bench: Bench, ours: Call, bare: Call, *, many: bool) -> Found:
+    found = Found()
     for number in range(bench.runs):
         for name, call in (("bare", bare), ("ours", ours)):
             await _one_by_one(call, bench.count(50, 5))
-            found[name].append(await _one_by_one(call, bench.count(500, 20)))
-            rates[name].append(await _at_once(call, bench.count(1600, 32)))
-        p50 = {name: percentile(runs[-1], 0.5) * 1000 for name, runs in found.items()}
+            found.latencies[name].append(await _one_by_one(call, bench.count(500, 20)))
+            if many:
+                found.rates[name].append(await _at_once(call, bench.count(1600, 32)))
+        p50 = {name: percentile(runs[-1], 0.5) * 1000 for name, runs in found.latencies.items()}
         bench.say(f"run {number + 1}: p50 ours {p50['ours']:.2f} ms, bare {p50['bare']:.2f} ms")
-    return _result(found, rates)
+    return found
 
 
 async def _one_by_one(call: Call, count: int) -> list[float]:
@@ -87,26 +142,22 @@ async def _at_once(call: Call, count: int) -> float:
     return count / (time.perf_counter() - began)
 
 
-def _result(found: dict[str, list[list[float]]], rates: dict[str, list[float]]) -> Result:
-    def of(name: str, share: float) -> list[float]:
-        return [percentile(run, share) * 1000 for run in found[name]]
+def _result(name: str, command: str, found: Found) -> Result:
+    def of(who: str, share: float) -> list[float]:
+        return [percentile(run, share) * 1000 for run in found.latencies[who]]
 
+    rates = {f"acks/s of {CALLERS} callers {who}": median(runs) for who, runs in found.rates.items() if runs}
     return in_turn(
-        "command",
+        name,
         "ms p50",
         of("ours", 0.5),
         of("bare", 0.5),
         goal=Goal(3.0),
         higher_is_better=False,
-        measured_on="AddNote at the router process that owns the pool, one caller, one call at a time, answered after "
-        "COMMIT (token checked, fence, log, stored answer, outbox)",
+        measured_on=f"{command} at the router process that owns the pool, one caller, one call at a time, answered "
+        "after COMMIT (token checked, fence, log, stored answer, outbox)",
         baseline_is="a bare grpc.aio server, one asyncpg INSERT and COMMIT per call, no checks",
-        details={
-            "p99 ms ours": median(of("ours", 0.99)),
-            "p99 ms bare": median(of("bare", 0.99)),
-            f"acks/s of {CALLERS} callers ours": median(rates["ours"]),
-            "bare": median(rates["bare"]),
-        },
+        details={"p99 ms ours": median(of("ours", 0.99)), "p99 ms bare": median(of("bare", 0.99)), **rates},
     )
 
 
