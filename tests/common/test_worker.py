@@ -51,12 +51,18 @@ async def test_a_batch_is_one_transaction(one: Service, probe: Probe) -> None:
         await one.send("e1", "e2", "bad")
         probe.gate.set()
         await one.until_counted("e1", "e2")
+
+        async def all_written() -> bool:
+            return bool(await one.pool.fetchval("select count(*) from outbox") == 3)
+
+        await kit.eventually(all_written, what="two messages and a dead letter in the outbox")
         ids = {
             table: [row["xmin"] for row in await one.pool.fetch(f"select xmin::text from {table}")]  # noqa: S608
             for table in ("consumer_partition", "effect", "outbox")
         }
+    # Kafka may hand the three over in more than one batch, the last of them with the dead letter alone.
     assert len(probe.batches) == len({x for found in ids.values() for x in found})
-    assert set(ids["effect"]) == set(ids["outbox"])
+    assert set(ids["effect"]) <= set(ids["outbox"])
     assert ids["consumer_partition"] == [ids["outbox"][-1]]
 
 
