@@ -35,18 +35,19 @@ PURE = {
             "timers",
             "estimate",
         ),
-        *("commands", "agents", "messages", "moves", "changes"),
+        *("closing", "promises"),
+        *("commands", "agents", "messages", "moves", "changes", "handed", "handover"),
         *("explain", "explain_agents", "replay", "replay_inputs"),
         *("policy_simulation", "simulation_record", "simulation_services", "simulation_world", "simulation_figures"),
         *("condition_check", "condition_tokens", "pattern_cost", "erlang", "fairness"),
     },
     "trunkline_sla": {
-        *("clocks", "model", "timers"),
-        *("evaluation", "evaluation_clocks", "evaluation_events", "evaluation_model", "evaluation_rules"),
-        "evaluation_work",
+        *("evaluation", "evaluation_answers", "evaluation_clocks", "evaluation_events", "evaluation_facts"),
+        *("evaluation_model", "evaluation_replies", "evaluation_rules", "evaluation_timers", "evaluation_work"),
+        *("promises", "journal", "conversation", "explain", "preview", "report", "timers"),
     },
     "trunkline_timeline": {"history"},
-    "trunkline_ingest": {"ids", "model", "text", "mime", "autoreply", "delivery_policy", "intake_reasons"},
+    "trunkline_ingest": {"ids", "labels", "model", "text", "mime", "autoreply", "delivery_policy", "intake_reasons"},
     "trunkline_insights": {"queues"},
 }
 IMPURE = {"asyncio", "os", "random", "secrets", "socket", "ssl", "subprocess", "threading", "time"}
@@ -64,8 +65,11 @@ HOMES: dict[str, dict[str, set[str]]] = {
     "grpc_reflection": GRPC_HOME,
     "grpc_status": GRPC_HOME,
     "faust": FAUST_HOME,
+    "holidays": {"trunkline_sla": {"import_holidays"}},
+    "icalendar": {"trunkline_sla": {"import_ical"}},
     "liquid": {"trunkline_router": {"templates"}},
     "mode": FAUST_HOME,
+    "recurring_ical_events": {"trunkline_sla": {"import_ical"}},
     "aiohttp": {
         "trunkline_ingest": {"webhooks", "delivery", "channels/posting", "channels/sending", "channels/sms"},
     },
@@ -73,7 +77,11 @@ HOMES: dict[str, dict[str, set[str]]] = {
     "aiosmtplib": {"trunkline_ingest": {"channels/email"}},
 }
 #: Beside server modules and composition roots: the clients of other services.
-GRPC_CLIENTS = {"trunkline_router": {"gate", "lookup"}, "trunkline_timeline": {"promises"}}
+GRPC_CLIENTS = {
+    "trunkline_router": {"gate", "lookup"},
+    "trunkline_sla": {"import_apply"},
+    "trunkline_timeline": {"promises"},
+}
 
 #: What an import is called on PyPI where the names differ; the longest prefix counts.
 DISTRIBUTIONS = {

@@ -55,7 +55,12 @@ KINDS = {
         _kind("ingest", (*_PYTHON, "trunkline_ingest"), _INGEST),
         _kind("intake", (*_PYTHON, "trunkline_ingest.intake")),
         _kind("delivery", (*_PYTHON, "trunkline_ingest.delivery")),
-        _kind("router", (*_PYTHON, "trunkline_router"), _ROUTER, {"TRUNKLINE_TIMELINE_TARGET": "timeline"}),
+        _kind(
+            "router",
+            (*_PYTHON, "trunkline_router"),
+            _ROUTER,
+            {"TRUNKLINE_TIMELINE_TARGET": "timeline", "TRUNKLINE_SLA_TARGET": "sla"},
+        ),
         _kind("timeline", (*_PYTHON, "trunkline_timeline"), _GRPC, {"TRUNKLINE_SLA_TARGET": "sla"}),
         _kind("sla", (*_PYTHON, "trunkline_sla"), _GRPC),
         _kind("insights", (*_FAUST, "--datadir", "{data}", "worker", "--without-web"), _GRPC),

@@ -20,6 +20,8 @@ import uvloop
 
 from deploy.local.stack import Stack
 from tests.bench import (
+    beside_simulation,
+    calendar_speed,
     command,
     consumer,
     engine_log,
@@ -31,6 +33,10 @@ from tests.bench import (
     matching,
     memory,
     report,
+    sla_armed,
+    sla_herd,
+    sla_projector,
+    sla_steady,
     webhook,
     webhook_to_offer,
 )
@@ -46,7 +52,13 @@ ALL: tuple[Benchmark, ...] = (
     engine_log.BENCHMARK,
     engine_scale.BENCHMARK,
     engine_restart.BENCHMARK,
+    calendar_speed.BENCHMARK,
+    sla_projector.BENCHMARK,
+    sla_armed.BENCHMARK,
+    sla_herd.BENCHMARK,
+    sla_steady.BENCHMARK,
     command.BENCHMARK,
+    beside_simulation.BENCHMARK,
     webhook_to_offer.BENCHMARK,
 )
 INTERRUPTED = 130

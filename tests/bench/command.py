@@ -47,8 +47,8 @@ async def measure(bench: Bench) -> list[Result]:
         await kit.apply_config(services, TENANT, DEMO_TENANT.read_text())
         conversation = await _conversation(bench, desk)
         stub: Any = RouterServiceStub(channel)
-        ours: Call = lambda: desk.call("AddNote", _note(conversation))  # noqa: E731
-        bare: Call = lambda: stub.AddNote(_note(conversation))  # noqa: E731
+        ours: Call = lambda: desk.call("AddNote", note(conversation))  # noqa: E731
+        bare: Call = lambda: stub.AddNote(note(conversation))  # noqa: E731
         noted = await _in_turn(bench, ours, bare, many=True)
         offers = await _offered(bench, services, _asked(bench) * bench.runs)
         async with kit.desk(services, ACCEPTING) as other:
@@ -99,7 +99,8 @@ async def _conversation(bench: Bench, desk: kit.Desk) -> str:
     return event.conversation_id
 
 
-def _note(conversation: str) -> api.AddNoteRequest:
+def note(conversation: str) -> api.AddNoteRequest:
+    """The cheapest command there is."""
     return api.AddNoteRequest(
         request_id=kit.new_id(), conversation_id=conversation, agent_id=AGENT, text="called back, will call again"
     )

@@ -93,11 +93,11 @@ class Bench:
             yield running
 
     @asynccontextmanager
-    async def schema(self, name: str) -> AsyncIterator[str]:
-        """A schema with fresh tables, so that no run pays for the rows of the one before."""
+    async def schema(self, name: str, package: str = "tests.bench") -> AsyncIterator[str]:
+        """A schema with fresh tables of a package, so that no run pays for the rows of the one before."""
         made = self.unique(name)
         async with postgres.connect(self.stack.database_url, made, size=1) as pool:
-            await postgres.migrate(pool, made, "tests.bench")
+            await postgres.migrate(pool, made, package)
             try:
                 yield made
             finally:

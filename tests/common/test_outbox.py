@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 import pytest_asyncio
@@ -74,6 +75,31 @@ async def test_rows_that_do_not_fit_in_one_batch_follow_in_the_next(one: Service
     assert [await relay.drain() for _ in range(2)] == [5, 0]
     assert producer.sent == [f"m{n}".encode() for n in range(5)]
     assert await one.pool.fetchval("select count(*) from outbox") == 1
+
+
+class Acknowledging(Recording):
+    """Keeps what was acknowledged before each send."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.before: dict[bytes | None, int] = {}
+
+    async def send_all(self, messages: Sequence[Outgoing]) -> int:
+        """One batch a partition, all at once: until this returns any of them may be there without another."""
+        self.before |= {message.value: len(self.sent) for message in messages}
+        return await super().send_all(messages)
+
+
+async def test_what_the_group_reads_itself_leaves_when_all_before_it_is_acknowledged(one: Service) -> None:
+    """Who reads it may publish at once: that must not get before what is still on its way from here."""
+    rows = [("log", "a1"), ("log", "a2"), ("in", "to b"), ("in", "to c"), ("log", "a3"), ("in", "to d"), ("log", "a4")]
+    async with transaction(one.pool) as tx:
+        await outbox.write(tx, "g", 0, [replace(message(text), topic=topic) for topic, text in rows])
+    producer = Acknowledging()
+    assert await Relay(one.pool, producer, "g", 0, "in").drain() == len(rows)
+    assert producer.sent == [text.encode() for _, text in rows]
+    assert [producer.before[text] for text in (b"to b", b"to c", b"to d")] == [2, 2, 5]
+    assert producer.before[b"a1"] == producer.before[b"a2"] == 0
 
 
 async def test_headers_come_out_as_they_went_in(one: Service) -> None:

@@ -9,15 +9,18 @@ import pytest
 import pytest_asyncio
 from trunkline_common import outbox, partitions
 from trunkline_common.backlog import FULL_RECORDS, MAX_RECORDS
+from trunkline_common.clock import utc_now
 from trunkline_common.consumer import Consumer
 from trunkline_common.errors import Fenced, Refused
-from trunkline_common.kafka import partition_for
-from trunkline_common.postgres import Connection, transaction
+from trunkline_common.kafka import TopicPartition, partition_for
+from trunkline_common.partitions import Claim
+from trunkline_common.postgres import Connection, Pool, transaction
 from trunkline_common.processor import Batch, Request
+from trunkline_common.worker import Context, Worker
 
 from deploy.local.stack import Stack
 from tests import kit
-from tests.common.effects import Probe, Service, Unreliable, service
+from tests.common.effects import Counting, Probe, Service, Unreliable, service
 
 pytestmark = [pytest.mark.stack, pytest.mark.asyncio(loop_scope="session")]
 
@@ -254,6 +257,44 @@ async def test_the_older_of_two_claims_is_fenced_and_its_transaction_leaves_noth
     assert (await one.effects(), await partitions.position(one.pool, new)) == ({}, 9)
     await partitions.release(one.pool, old)
     assert await partitions.owner_of(one.pool, "g", "t", 0) == "new"
+
+
+class Broken(Counting):
+    """Cannot load."""
+
+    async def load(self, _pool: Pool, _claim: Claim) -> None:
+        """A bug."""
+        raise LookupError("a bug in load")
+
+
+class NoRecords:
+    """A topic without records."""
+
+    async def begin(self, _tp: TopicPartition) -> int:
+        """Nothing was deleted."""
+        return 0
+
+    async def end(self, _tp: TopicPartition) -> int:
+        """Nothing was written."""
+        return 0
+
+    def start_at(self, tp: TopicPartition, offset: int) -> None:
+        """There is nothing to deliver."""
+
+    def pause(self, tp: TopicPartition) -> None:
+        """There is nothing to fetch."""
+
+    def resume(self, tp: TopicPartition) -> None:
+        """There is nothing to fetch."""
+
+
+async def test_an_owner_that_cannot_load_ends_with_the_reason(one: Service, probe: Probe) -> None:
+    """Before its first load it has no processor, and none to close."""
+    context = Context(
+        one.name, "here", one.dlq, one.pool, one.producer, lambda _partition: Broken(one.out, probe), utc_now
+    )
+    with pytest.raises(LookupError, match="a bug in load"):
+        await Worker(TopicPartition(one.topic, 0), context, NoRecords()).run()
 
 
 async def test_the_same_offsets_are_consumed_once(one: Service) -> None:

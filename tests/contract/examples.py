@@ -14,7 +14,7 @@ from trunkline.conversations.v1.conversation_event_pb2 import ConversationEvent
 from trunkline.inbound.v1.inbound_event_pb2 import InboundEvent
 from trunkline.ingest.v1.ingress_event_pb2 import IngressMessage
 from trunkline.insights.v1.queue_pb2 import QueuePartial, QueueSnapshot
-from trunkline.outbound.v1.outbound_message_pb2 import OutboundMessage
+from trunkline.outbound.v1.outbound_message_pb2 import OutboundMessage, TypingIndicator
 from trunkline.router.v1.pool_event_pb2 import PoolEvent
 from trunkline.sla.v1.sla_event_pb2 import SlaEvent
 
@@ -30,6 +30,7 @@ FAMILIES: dict[type[Message], str] = {
 SINGLE: dict[str, type[Message]] = {
     "ingress_message": IngressMessage,
     "outbound_message": OutboundMessage,
+    "typing_indicator": TypingIndicator,
     "queue_snapshot": QueueSnapshot,
     "queue_partial": QueuePartial,
     "tenant_config": TenantConfig,

@@ -9,7 +9,7 @@ from typing import Any
 from google.protobuf import json_format
 
 from tests.contract.examples import FOLDER, base, expected
-from tests.contract.payloads import AT, CONVERSATION, INBOUND, LATER, POOL, SINGLE, SLA, made
+from tests.contract.payloads import AT, CONVERSATION, INBOUND, LATER, POOL, SENT_ON, SINGLE, SLA, made
 
 
 def conversation_event(name: str) -> dict[str, Any]:
@@ -43,8 +43,14 @@ def inbound_event(name: str) -> dict[str, Any]:
         "providerMessageId": "SM1001",
         "providerTime": AT,
         "receivedTime": LATER,
-        base(name): INBOUND[name],
+        **(SENT_ON if name in ("hand_over", "hand_over_2", "message_3", "receipt_2") else {}),
+        camel(base(name)): INBOUND[name],
     }
+
+
+#: Examples that were made before an event said these.
+SLA_OF_OLD = ("clock_started", "warning", "breached", "fulfilled", "cancelled")
+SLA_LATER = {"calendarId": "office", "causeSeq": "7", "channel": "sms", "tzdata": "2026.6"}
 
 
 def sla_event(name: str) -> dict[str, Any]:
@@ -65,7 +71,8 @@ def sla_event(name: str) -> dict[str, Any]:
         "configVersion": "3",
         "cause": made("cause"),
         "team": "billing",
-        camel(name): SLA[name],
+        **({} if name in SLA_OF_OLD else SLA_LATER),
+        camel(base(name)): SLA[name],
     }
 
 
@@ -103,6 +110,7 @@ def example(name: str) -> dict[str, Any]:
 def names() -> list[str]:
     """One of each type, then those with the fields of later."""
     known = [*CONVERSATION, *SINGLE, *(f"inbound_{n}" for n in INBOUND), *(f"pool_event_{n}" for n in POOL)]
+    known += [f"sla_{n}" for n in SLA]
     return [*expected(), *(name for name in known if base(name) != name)]
 
 

@@ -35,9 +35,9 @@ POLICIES: dict[str, Mapping[str, Allow]] = {
     "trunkline.sla.v1.SlaService": SLA,
     "trunkline.timeline.v1.TimelineService": TIMELINE,
 }
-READS = ("Get", "List", "Watch", "Lookup", "Explain", "Replay")
-#: Commands whose retries are safe by another field.
-OTHER_KEY = {"PublishMessage": "message.message_id"}
+READS = ("Get", "List", "Watch", "Lookup", "Explain", "Replay", "Evaluate", "Preview")
+#: Commands whose retries are safe by another field; who is said to type twice, types.
+OTHER_KEY = {"PublishMessage": "message.message_id", "SetTyping": "conversation_id"}
 
 
 def _methods() -> dict[str, MethodDescriptor]:

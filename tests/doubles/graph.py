@@ -49,6 +49,8 @@ class GraphDouble(WebDouble):
         super().__init__()
         self._access_token, self._app_secret = access_token, app_secret
         self.received: list[GraphMessage] = []
+        #: Messages of customers that were marked as read with three dots, by id.
+        self.typing: list[str] = []
         self.attempts = 0
 
     def routes(self) -> list[web.RouteDef]:
@@ -67,6 +69,9 @@ class GraphDouble(WebDouble):
         problem, body = _checked(text, request.content_type)
         if problem:
             return _error(400, 100, problem)
+        if "status" in body:
+            self.typing.append(body["message_id"])
+            return web.json_response({"success": True})
         message = GraphMessage(f"wamid.{uuid.uuid4().hex.upper()}", number, body)
         self.received.append(message)
         contact = {"input": message.to, "wa_id": message.to.lstrip("+")}
@@ -123,6 +128,8 @@ def _checked(text: str, content_type: str) -> tuple[str, dict[str, Any]]:
         return "the body is not JSON", {}
     if content_type != "application/json" or not isinstance(body, dict):
         return "the body is not a JSON object sent as application/json", {}
+    if "status" in body:
+        return _checked_typing(body), body
     kind = body.get("type", "text")
     checks = {
         "(#100) The parameter messaging_product is required.": body.get("messaging_product") == "whatsapp",
@@ -133,6 +140,19 @@ def _checked(text: str, content_type: str) -> tuple[str, dict[str, Any]]:
         "(#100) Param biz_opaque_callback_data is too long": len(str(body.get("biz_opaque_callback_data", ""))) <= 512,
     }
     return next((problem for problem, good in checks.items() if not good), ""), body
+
+
+def _checked_typing(body: dict[str, Any]) -> str:
+    """What is wrong with marking a message as read and showing that somebody types; empty: nothing."""
+    known = {"messaging_product", "status", "message_id", "typing_indicator"}
+    checks = {
+        "(#100) The parameter messaging_product is required.": body.get("messaging_product") == "whatsapp",
+        "(#100) Param status must be read": body.get("status") == "read",
+        "(#100) Invalid parameter: message_id": str(body.get("message_id", "")).startswith("wamid."),
+        "(#100) Param typing_indicator['type'] must be text": body.get("typing_indicator") == {"type": "text"},
+        f"(#100) Unexpected keys {sorted(body.keys() - known)}": body.keys() <= known,
+    }
+    return next((problem for problem, good in checks.items() if not good), "")
 
 
 def _is_user(body: dict[str, Any]) -> bool:

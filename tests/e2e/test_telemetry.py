@@ -101,8 +101,8 @@ async def seen(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Observ
 
 def configuration(folder: Path) -> str:
     """The demo tenant with a promise of two seconds; the secret of its WhatsApp account is missing."""
-    text = DEMO_TENANT.read_text().replace("first_response_s: 10", "first_response_s: 2")
-    assert "first_response_s: 2," in text
+    text = DEMO_TENANT.read_text().replace("first_response: {target_s: 10}", "first_response: {target_s: 2}")
+    assert "first_response: {target_s: 2}" in text
     make_secrets(yaml.safe_load(text), folder)
     (secrets_folder(folder, TENANT) / "wa-app-secret").unlink()
     return text

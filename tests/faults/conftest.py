@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest_asyncio
 from trunkline_common.kafka import Producer
 
+from deploy.local.services import Services
 from deploy.local.stack import Stack
+from tests.faults.crowd import Crowd, alone, crowd
 from tests.faults.world import Fleet, World, fleet, new_tenant
 
 
@@ -37,3 +40,23 @@ async def world(stack: Stack, services: Fleet) -> AsyncIterator[World]:
         made = World(services, producer, new_tenant())
         await made.configure()
         yield made
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def sla(services: Fleet) -> AsyncIterator[Services]:
+    """Processes of one test, of any build of the SLA service; the fleet's takes no part."""
+    async with alone(services) as running:
+        yield running
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def real(stack: Stack, services: Fleet) -> Crowd:
+    """A conversation that waits for its first response, to be copied."""
+    async with alone(services) as running:
+        return await crowd(stack, running)
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def many(real: Crowd, sla: Services) -> Crowd:
+    """Nobody yet who waits; no process runs."""
+    return replace(real, services=sla, due={})

@@ -36,7 +36,8 @@ agents: [{id: ana, name: Ana, teams: [support], capacity: 3}]
 accounts:
   - {id: web-form, channel: form, team: support}
   - {id: own-app, channel: app, team: billing}
-sla_policies: [{id: standard, first_response_s: 36000, next_response_s: 36000}]
+sla_policies:
+  - {id: standard, metrics: {first_response: {target_s: 36000}, next_response: {target_s: 36000}}}
 sources: [{source: "https://crm.demo.example", accounts: [own-app]}]
 """
 

@@ -22,7 +22,7 @@ from trunkline_ingest.channels.sending import SendContext, SendFailed, SendRefus
 from trunkline_ingest.delivery import secrets
 from trunkline_ingest.delivery_attempt import Attempts, Provider
 from trunkline_ingest.delivery_policy import GIVE_UP_AFTER, LONGEST_ASKED, LONGEST_PAUSE, MOST_ATTEMPTS, next_attempt
-from trunkline_ingest.delivery_store import Finished, Outcome, Postponed, Waiting
+from trunkline_ingest.delivery_store import Finished, New, Outcome, Postponed, Waiting
 from trunkline_ingest.delivery_wire import parse, receipt
 
 from tests.ingest.intake_samples import NOW, tenants
@@ -177,6 +177,7 @@ def test_an_outbound_record_that_names_no_pool_is_invalid() -> None:
         return Record("trunkline.outbound.v1", 0, 7, b"k", value, {}, 0, "trace")
 
     new = parse(record(MESSAGE.SerializeToString()))
+    assert isinstance(new, New)
     assert (new.message_id, new.place, new.account, new.traceparent) == ("m-1", 7, "acme/whatsapp/shop", "trace")
     nameless = OutboundMessage()
     nameless.CopyFrom(MESSAGE)

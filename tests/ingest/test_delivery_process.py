@@ -13,7 +13,7 @@ import pytest
 from trunkline.common.v1.common_pb2 import Contact, Content
 from trunkline.config.v1.config_pb2 import ChannelAccount, TenantConfig
 from trunkline.inbound.v1.inbound_event_pb2 import DELIVERY_STATUS_FAILED, DELIVERY_STATUS_SENT, InboundEvent
-from trunkline.outbound.v1.outbound_message_pb2 import OutboundMessage
+from trunkline.outbound.v1.outbound_message_pb2 import OutboundMessage, TypingIndicator
 from trunkline_common.faultpoints import CrashPoint
 from trunkline_common.kafka import Outgoing, Producer, partition_for
 
@@ -73,6 +73,21 @@ class Shop:
                 "trunkline.outbound.v1", self._key(account), message.SerializeToString(), {"traceparent": TRACE}
             )
             await self._producer.send(record, timeout=15)
+
+    async def type(self, account: str, wamid: str) -> None:
+        """Have it shown that an agent types, as the router would."""
+        typing = TypingIndicator(
+            on=True,
+            tenant=self.tenant,
+            conversation_id=str(uuid.uuid4()),
+            channel="whatsapp",
+            account=account,
+            provider_message_id=wamid,
+        )
+        typing.created_at.GetCurrentTime()
+        kind = {"ce_type": b"trunkline.outbound.v1.TypingIndicator"}
+        record = Outgoing("trunkline.outbound.v1", self._key(account), typing.SerializeToString(), kind)
+        await self._producer.send(record, timeout=15)
 
     def taken(self, account: str) -> list[str]:
         return [m.text for m in self.graph.received if m.phone_number_id == account]
@@ -141,6 +156,19 @@ async def test_a_refused_message_is_reported_and_the_next_one_is_sent(shop: Shop
     assert receipts["refused"].status == DELIVERY_STATUS_FAILED
     assert receipts["refused"].error == "HTTP 400, code 131026"
     assert receipts["taken"].status == DELIVERY_STATUS_SENT
+
+
+async def test_typing_is_shown_and_is_no_message(shop: Shop) -> None:
+    """There is no receipt, each is shown once, and messages go on."""
+
+    async def shown() -> bool:
+        await shop.type(shop.good, f"wamid.{uuid.uuid4().hex}")  # again: on a busy machine one may come too late
+        return bool(shop.graph.typing)
+
+    await eventually(shown, what="an indicator shown")
+    await shop.write(shop.good, "after")
+    assert [r.receipt.message_id for r, _ in await shop.receipts(1)] == [f"{shop.tenant}-{shop.good}-after"]
+    assert len(shop.graph.typing) == len(set(shop.graph.typing))
 
 
 async def test_a_killed_process_loses_nothing_and_keeps_the_order(shop: Shop) -> None:

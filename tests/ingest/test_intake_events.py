@@ -184,6 +184,11 @@ REFUSED: dict[str, tuple[Sample, Reason, str]] = {
         "content.attachments[1].url",
     ),
     "wrong kind of value": (json_of(contact=7), Reason.INVALID_FIELD, "contact"),
+    "no language": (json_of(language="German, mostly"), Reason.INVALID_FIELD, "language must be"),
+    "no priority of the tenant": (json_of(priority="gold"), Reason.INVALID_FIELD, "priority must be one of high, low"),
+    "a tag with a space": (json_of(tags=["a b"]), Reason.INVALID_FIELD, "tags must be"),
+    "a long attribute": (json_of(attributes={"n": "7" * 1001}), Reason.INVALID_FIELD, "attributes.n must be"),
+    "an attribute that is no text": (json_of(attributes={"n": {}}), Reason.INVALID_FIELD, "attributes"),
     "not a time": (json_of(sentAt="yesterday"), Reason.INVALID_FIELD, "sentAt"),
     "lone surrogate": (json_of(messageId="\ud800"), Reason.INVALID_FIELD, "messageId"),
     "no tenant": (json_of(tenant=""), Reason.MISSING_FIELD, "tenant"),
@@ -243,3 +248,17 @@ def test_a_record_near_the_brokers_limit_is_cut_so_that_its_dead_letter_can_be_w
     assert size(kept) < LARGEST_DEAD_LETTER
     assert kept.value == b"x" * LARGEST_RECORD
     assert kept.headers == {"dlq.cut": str(LARGEST_DEAD_LETTER + 1001 + 3).encode()}
+
+
+KNOWN: dict[str, Any] = {"language": "pt-br", "tags": ["vip"], "attributes": {"order": "7"}, "priority": "high"}
+
+
+@pytest.mark.parametrize("sample", [json_of(**KNOWN), binary(message(**KNOWN).SerializeToString())], ids=["json", "pb"])
+def test_what_the_integrator_knows_of_the_conversation_goes_with_it(sample: Sample) -> None:
+    found = taken(sample).message
+    assert (found.language, list(found.tags), dict(found.attributes), found.priority) == (
+        "pt-BR",
+        ["vip"],
+        {"order": "7"},
+        "high",
+    )

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import uuid
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from trunkline_ingest import callbacks, ids, wire
+from trunkline_ingest import callbacks, ids, labels, wire
+from trunkline_ingest.labels import Labels
 from trunkline_ingest.model import Attachment, Callback, Message, Receipt, Unknown
 from trunkline_ingest.text import clean, clean_field
 
@@ -32,6 +34,12 @@ def test_different_facts_have_different_ids(one: list[str], other: list[str]) ->
 
 def test_a_lone_surrogate_has_an_id() -> None:
     assert uuid.UUID(ids.conversation_id("acme", "sms", "main", "\ud83d"))
+
+
+@given(st.lists(st.text(alphabet=st.characters(codec=None)), min_size=4, max_size=4))
+def test_an_id_is_the_uuid5_of_its_parts_as_json(parts: list[str]) -> None:
+    name = json.dumps(["conversation", *parts])
+    assert ids.conversation_id(*parts) == str(uuid.uuid5(ids.NAMESPACE, name))
 
 
 @given(st.text(alphabet=st.characters(codec=None)), st.integers(0, 50))
@@ -89,14 +97,26 @@ def test_a_time_outside_the_calendar_of_protobuf_is_left_out() -> None:
     kept = Message("p", "t", "a", "", provider_time=datetime(2026, 1, 1, tzinfo=UTC))
     assert wire.to_event(kept, arrival(WHATSAPP)).HasField("provider_time")
     assert not wire.to_event(MESSAGE, arrival(WHATSAPP)).HasField("provider_time")
+    before = Message("p", "t", "a", "", provider_time=datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=14))))
+    assert not wire.to_event(before, arrival(WHATSAPP)).HasField("provider_time")
+
+
+@given(st.datetimes(timezones=st.builds(timezone, st.timedeltas(timedelta(hours=-14), timedelta(hours=14)))))
+def test_a_time_is_the_instant_it_names(moment: datetime) -> None:
+    found = wire._timestamp(moment)
+    assert found is None or found.ToDatetime(UTC) == moment
 
 
 def test_the_largest_message_still_fits_into_a_record() -> None:
     """1 MiB is what the broker takes."""
     huge = "\U0001f600" * 400_000
     attachments = tuple(Attachment(huge, huge, huge, 1, huge) for _ in range(60))
+    long = "\U0001f600" * labels.MAX_VALUE
+    attributes = tuple((f"{number:{labels.MAX_NAME}}", long) for number in range(labels.MAX_NAMES))
+    known = Labels("de", (long[: labels.MAX_NAME],) * labels.MAX_NAMES, attributes, "high")
     event = wire.to_event(
-        Message(huge, huge, huge, huge, huge, huge, attachments, references=(huge,) * 200), arrival(WHATSAPP)
+        Message(huge, huge, huge, huge, huge, huge, attachments, references=(huge,) * 200, labels=known),
+        arrival(WHATSAPP),
     )
     sent = wire.record(event, "")
     assert len(sent.value or b"") + sum(len(v) for v in sent.headers.values()) < 1_000_000
@@ -114,3 +134,45 @@ def test_a_traced_record_names_its_parent() -> None:
     event = wire.to_event(MESSAGE, arrival(WHATSAPP))
     assert wire.record(event, parent).headers["traceparent"] == parent.encode()
     assert "traceparent" not in wire.record(event, "").headers
+
+
+@pytest.mark.parametrize(
+    ("tag", "expected"),
+    [("DE", "de"), ("pt-br", "pt-BR"), ("ZH-hant-tw", "zh-Hant-TW"), ("es-419", "es-419"), ("und", ""), ("", "")],
+)
+def test_a_language_is_written_in_one_way(tag: str, expected: str) -> None:
+    """Whoever sends it: a condition compares letters."""
+    event = wire.to_event(Message("p", "t", "a", "", labels=Labels(language=tag)), arrival(WHATSAPP))
+    assert event.message.language == expected
+
+
+@pytest.mark.parametrize(
+    ("found", "wrong"),
+    [
+        (Labels(), set()),
+        (Labels("de-CH", ("vip",), (("order", "7"),), "gold"), set()),
+        (Labels(language="German, mostly"), {"language"}),
+        (Labels(language="x" * 300), {"language"}),
+        (Labels(priority="high"), {"priority"}),
+        (Labels(tags=("a b",)), {"tags"}),
+        (Labels(tags=("",)), {"tags"}),
+        (Labels(tags=("a",) * 51), {"tags"}),
+        (Labels(attributes=(("", "7"),)), {"attributes"}),
+        (Labels(attributes=(("n" * 101, "7"),)), {"attributes"}),
+        (Labels(attributes=(("n", "7"),) * 51), {"attributes"}),
+        (Labels(attributes=(("n", "7" * 1001),)), {"attributes.n"}),
+        (Labels("?", ("",), (("", ""),), "?"), {"language", "tags", "attributes", "priority"}),
+    ],
+)
+def test_what_a_label_may_be(found: Labels, wrong: set[str]) -> None:
+    assert {field for field, _ in labels.problems(found, {"gold"})} == wrong
+
+
+def test_the_priorities_are_the_configurations() -> None:
+    plain, own = config(), config("other")
+    own.priorities["gold"] = 600
+    found = directory(plain, own)
+    assert [set(a.priorities) for a in (found.find("acme", "mail"), found.find("other", "mail")) if a] == [
+        {"high", "low", "normal", "urgent"},
+        {"gold"},
+    ]

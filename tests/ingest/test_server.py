@@ -93,6 +93,10 @@ async def test_only_integrators_and_services_publish(caller: Caller, role: Role)
         ({"thread_key": "  "}, {"message.thread_key"}),
         ({"content": Content()}, {"message.content"}),
         ({"tenant": "other"}, {"message.tenant"}),
+        ({"language": "German, mostly"}, {"message.language"}),
+        ({"priority": "gold"}, {"message.priority"}),
+        ({"tags": [""]}, {"message.tags"}),
+        ({"attributes": {"n": "7" * 1001}}, {"message.attributes.n"}),
     ],
 )
 async def test_wrong_fields_are_named(caller: Caller, fields: dict[str, Any], wrong: set[str]) -> None:
@@ -112,3 +116,14 @@ async def test_the_tenant_is_the_tokens(caller: Caller) -> None:
 async def test_text_is_cleaned(caller: Caller) -> None:
     await caller.publish(content=Content(text="e\u0301\x00"))
     assert caller.publisher.events[0].message.content.text == "é"
+
+
+async def test_what_is_known_of_the_conversation_goes_with_it(caller: Caller) -> None:
+    await caller.publish(language="de", tags=["vip"], attributes={"order": "7"}, priority="urgent")
+    found = caller.publisher.events[0].message
+    assert (found.language, list(found.tags), dict(found.attributes), found.priority) == (
+        "de",
+        ["vip"],
+        {"order": "7"},
+        "urgent",
+    )

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 import aiosmtplib
 import pytest
 from trunkline.config.v1.config_pb2 import ChannelAccount
+from trunkline_common import telemetry
 from trunkline_ingest import smtp
 from trunkline_ingest.channels import email
 
@@ -14,6 +15,18 @@ from tests.ingest.given import MAIL, NOW, FakePublisher, config, directory
 
 MAIL_TEXT = b"From: Ida <ida@example.org>\r\nMessage-ID: <m1@example.org>\r\nSubject: Hi\r\n\r\nHello\r\n"
 TWICE = ChannelAccount(id="t", channel="email", team="support", options={"address": "twice@shop.example"})
+URGENT = ChannelAccount(
+    id="urgent",
+    channel="email",
+    team="support",
+    options={"address": "urgent@shop.example", "sender_priority": "true"},
+)
+GOLD = ChannelAccount(
+    id="gold",
+    channel="email",
+    team="support",
+    options={"address": "gold@shop.example", "sender_priority": "true"},
+)
 SALES = ChannelAccount(id="sales", channel="email", team="support", options={"address": "sales@shop.example"})
 
 
@@ -40,7 +53,9 @@ class Post:
 async def post() -> AsyncIterator[Post]:
     """Two tenants; one address is in both."""
     publisher = FakePublisher()
-    found = directory(config(accounts=[MAIL, SALES, TWICE]), config("other", accounts=[TWICE]))
+    other = config("other", accounts=[TWICE, GOLD])
+    other.priorities["gold"] = 600
+    found = directory(config(accounts=[MAIL, SALES, TWICE, URGENT]), other)
     async with smtp.serve(smtp.Mailroom(found, publisher, lambda: NOW), "127.0.0.1:0") as address:
         yield Post(address, publisher)
 
@@ -101,3 +116,22 @@ async def test_a_defect_of_ours_is_451_and_not_the_end_of_the_mail(post: Post, m
 async def test_an_empty_envelope_sender_is_automatic(post: Post) -> None:
     assert await post.send("support@shop.example", sender="") == 250
     assert post.publisher.events[0].message.automatic
+
+
+async def test_a_header_that_says_nothing_we_know_is_counted_and_the_mail_taken(
+    post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted: list[tuple[str, int, dict[str, str]]] = []
+    monkeypatch.setattr(telemetry, "count", lambda name, amount, **facts: counted.append((name, amount, facts)))
+    assert await post.send("support@shop.example", mail=b"Content-Language: ??\r\n" + MAIL_TEXT) == 250
+    assert post.publisher.events[0].message.language == ""
+    assert ("trunkline.mail.headers.dropped", 1, {"header": "content-language"}) in counted
+
+
+async def test_the_headers_of_a_mail_say_its_language_and_priority(post: Post) -> None:
+    mail = b"Importance: high\r\nContent-Language: de-at\r\n" + MAIL_TEXT
+    assert await post.send("urgent@shop.example", mail=mail) == 250
+    (event,) = post.publisher.events
+    assert (event.message.priority, event.message.language) == ("high", "de-AT")
+    assert await post.send("gold@shop.example", mail=mail) == 250
+    assert post.publisher.events[1].message.priority == ""  # that tenant has none of this name

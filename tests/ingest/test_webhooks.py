@@ -214,6 +214,25 @@ async def test_a_forms_wrong_fields_are_all_named(door: Door) -> None:
     assert {f["field"] for f in answer["fields"]} == {"email", "message"}
 
 
+async def test_a_form_may_give_a_priority_that_its_tenant_has(door: Door) -> None:
+    form = {"email": "ida@example.org", "message": "Where is it?", "order": "7", "priority": "gold"}
+    shown = ChannelAccount(
+        id="web", channel="form", team="support", options={"attributes": "order", "sender_priority": "true"}
+    )
+    ours = config(version=2, accounts=[shown])
+    ours.priorities["gold"] = 600
+    door.accounts.take(ours)
+    async with door.client.post(FORM_URL, json=form) as response:
+        assert response.status == 202
+    found = door.publisher.events[0].message
+    assert (found.priority, dict(found.attributes)) == ("gold", {"order": "7"})
+    async with door.client.post(FORM_URL, json={**form, "priority": "high"}) as response:
+        assert (response.status, (await response.json())["fields"]) == (
+            400,
+            [{"field": "priority", "description": "must be one of gold"}],
+        )
+
+
 async def test_sms_is_answered_in_twiml(door: Door) -> None:
     """Signed over the URL as received, since this account names no public one."""
     url = str(door.client.make_url("/webhooks/sms/acme/sms"))

@@ -8,9 +8,11 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from trunkline.conversations.v1.conversation_event_pb2 import (
     ConversationAssigned,
     ConversationEvent,
+    ConversationHandedOver,
     ConversationQueued,
     ConversationResolved,
     ConversationStarted,
+    ConversationTakenOver,
     ConversationTransferred,
     OfferMade,
 )
@@ -25,6 +27,8 @@ Payload = (
     | ConversationAssigned
     | ConversationTransferred
     | ConversationResolved
+    | ConversationHandedOver
+    | ConversationTakenOver
 )
 NAMES = {
     ConversationStarted: "conversation_started",
@@ -33,6 +37,8 @@ NAMES = {
     ConversationAssigned: "conversation_assigned",
     ConversationTransferred: "conversation_transferred",
     ConversationResolved: "conversation_resolved",
+    ConversationHandedOver: "conversation_handed_over",
+    ConversationTakenOver: "conversation_taken_over",
 }
 
 

@@ -4,8 +4,10 @@ import pytest
 from trunkline.conversations.v1.conversation_event_pb2 import (
     ConversationAssigned,
     ConversationEvent,
+    ConversationHandedOver,
     ConversationResolved,
     ConversationStarted,
+    ConversationTakenOver,
     ConversationTransferred,
     OfferMade,
 )
@@ -27,7 +29,9 @@ QUEUE = Queue("acme", "billing")
         (event("c", 3, OfferMade(offer_id="o")), None),
         (event("c", 4, ConversationAssigned(team="billing")), Assigned(QUEUE)),
         (event("c", 5, ConversationTransferred(to_team="billing"), time=at(7)), Waits(QUEUE, at(7))),
-        (event("c", 6, ConversationResolved(team="billing")), Left()),
+        (event("c", 6, ConversationHandedOver(to_pool="acme/far", team="billing")), None),
+        (event("c", 7, ConversationTakenOver(from_pool="acme/near", team="billing")), None),
+        (event("c", 8, ConversationResolved(team="billing")), Left()),
     ],
 )
 def test_what_an_event_moves(value: bytes, move: Move | None) -> None:

@@ -50,6 +50,7 @@ async def test_a_router_is_told_everything_it_needs(services: Services) -> None:
     assert told["DATABASE_URL"] == "postgresql://db.example/x"
     assert told["TRUNKLINE_GRPC_LISTEN"] == told["TRUNKLINE_ADVERTISE"] == services.address("router")
     assert told["TRUNKLINE_TIMELINE_TARGET"] == services.address("timeline")
+    assert told["TRUNKLINE_SLA_TARGET"] == services.address("sla")
     assert (told["TRUNKLINE_JWT_ISSUER"], told["TRUNKLINE_JWT_AUDIENCE"]) == ("trunkline-local", "trunkline")
     _files_are_there(told)
     assert told["ALL"] == "1"

@@ -12,8 +12,10 @@ import pytest
 from trunkline_router import (
     agents,
     changes,
+    closing,
     commands,
     engine,
+    explain_agents,
     fold,
     fold_agents,
     index,
@@ -21,19 +23,22 @@ from trunkline_router import (
     messages,
     moves,
     policies,
+    promises,
     refusals,
     state,
     timers,
+    wire_config,
 )
 from trunkline_router.events import (
     ConversationAbsorbed,
     ConversationQueued,
     ConversationReopened,
     ConversationSnoozed,
+    MessageSent,
 )
-from trunkline_router.facts import Presence, QueueReason, RescindReason
+from trunkline_router.facts import Presence, QueueReason, RescindReason, Unanswered
 from trunkline_router.inputs import EndWrapUp
-from trunkline_router.pool import BEGINNING, Agent, Conversation, Status
+from trunkline_router.pool import BEGINNING, Agent, Conversation, Pool, Status
 from trunkline_router.pool_events import AgentPresenceChanged, PoolConfigured
 from trunkline_router.routing import Mode, Order, Strategy, TextKind
 from trunkline_router.state import Engine
@@ -41,6 +46,12 @@ from trunkline_router.state import Engine
 Patch = pytest.MonkeyPatch
 Off = Callable[[Patch], None]
 Wrapped = Callable[..., Any]
+
+
+def _nowhere_else(original: Wrapped, e: Engine, c: Conversation, now: Any) -> Any:
+    """Offers every customer the first address there is, their own channel's too."""
+    first = e.pool.config.addresses[0]
+    return original(e, c, now) | {"alternative.channel": first.channel, "alternative.address": first.address}
 
 
 # -- ways to switch something off
@@ -382,6 +393,79 @@ def _plain_skills(original: Wrapped, pool: Any, c: Any, skills: Any) -> Any:
     return original(pool, c, tuple((name, level) for name, level in skills if name != policies.LANGUAGE))
 
 
+def _by_promise(original: Wrapped, promise: Any, c: Conversation) -> bool:
+    """Every policy fits."""
+    original(promise, c)
+    return True
+
+
+def _said_by_itself(original: Wrapped, eng: Engine, c: Conversation, command: Any, now: Any) -> Any:
+    return changes.closing_text(eng, c, now) if command.closing_text else original(eng, c, command, now)
+
+
+def _any_text_answers(original: Wrapped, to: Engine, c: Conversation, payload: Any, at: Any) -> None:
+    original(to, c, payload, at)
+    if isinstance(payload, MessageSent):
+        promises.keep(to, c, ())
+
+
+def _invited_again(original: Wrapped, eng: Engine, c: Conversation, *more: Any) -> Any:
+    return original(eng, replace(c, told=set()), *more)
+
+
+def _invited_anywhere(original: Wrapped, eng: Engine, c: Conversation, *more: Any) -> Any:
+    return original(eng, replace(c, attributes=replace(c.attributes, tags=("public",))), *more)
+
+
+def _invited_if_nobody_has_it(original: Wrapped, eng: Engine, c: Conversation, *more: Any) -> Any:
+    return original(eng, c, *more) if c.status in (Status.QUEUED, Status.OFFERED) else []
+
+
+def _never_answered(original: Wrapped, eng: Engine, c: Conversation, command: Any, now: Any) -> Any:
+    return original(eng, replace(c, unanswered=(Unanswered(1, now),)), command, now)
+
+
+def _answers_all(original: Wrapped, pool: Any, c: Conversation, sent: Any) -> Any:
+    return original(pool, c, replace(sent, answers_through_seq=0))
+
+
+def _forgotten(original: Wrapped, to: Engine, c: Conversation, other: Any) -> None:
+    original(to, c, replace(other, unanswered_since=None))
+
+
+def _always_along(original: Wrapped, eng: Engine, c: Conversation, command: Any, now: Any) -> Any:
+    return original(eng, c, replace(command, with_unanswered=True), now)
+
+
+def _never_along(original: Wrapped, eng: Engine, c: Conversation, command: Any, now: Any) -> Any:
+    return original(eng, c, replace(command, with_unanswered=False), now)
+
+
+def _rejected_and_done(original: Wrapped, to: Engine, c: Conversation, at: Any) -> None:
+    original(to, c, at)
+    promises.forget(c)
+
+
+def _dues_kept(original: Wrapped, to: Engine, c: Conversation, unanswered: Any) -> None:
+    dues = c.dues
+    original(to, c, unanswered)
+    c.dues = dues
+
+
+def _no_due(original: Wrapped, *args: Any, **more: Any) -> Any:
+    return replace(original(*args, **more), due_at=None)
+
+
+def _team_says(original: Wrapped, eng: Engine, agent: Agent, c: Conversation) -> Any:
+    team = eng.pool.teams[c.team]
+    by_hand = not team.auto_assign or team.strategy is Strategy.MANUAL
+    return original(eng, agent, replace(c, by_hand=c.by_hand or by_hand))
+
+
+def _reopens_not(original: Wrapped, eng: Engine, m: Any, now: Any) -> Any:
+    return [(name, p) for name, p in original(eng, m, now) if not isinstance(p, ConversationReopened)]
+
+
 def _channels(**same: Any) -> Off:
     return ignored("channel_classes", **same)
 
@@ -506,7 +590,7 @@ RULES: dict[str, Off] = {
     ),
     # 3.13 merge and split
     "merge": wrap(moves, "merge", _survivors_place),
-    "merged_messages": wrap(messages, "_surviving", lambda _original, pool, name: pool.conversations.get(name)),
+    "merged_messages": wrap(Pool, "surviving", lambda _original, pool, name: pool.conversations.get(name)),
     "split": wrap(moves, "split", _old_place),
     # 4 capacity
     "weight": _channels(weight=1),
@@ -546,8 +630,66 @@ RULES: dict[str, Off] = {
     "out_of_hours": gives(policies, "is_open", lambda: True),
     "open_fact": wrap(policies, "facts", _always_open),
     "deflection": gives(Engine, "deflects_at", lambda: None),
+    "deflection_guard": receives(automatic=False),
+    "deflection_elsewhere": wrap(changes, "values", _nowhere_else),
     "closing": gives(changes, "closing_text", list),
+    # in public (features 6)
+    "public_crisis": wrap(policies, "facts", lambda original, *args: original(*args) | {"public": False}),
+    "long_exchange": wrap(policies, "facts", lambda original, *args: original(*args) | {"messages": 0}),
+    "invite_private": gives(changes, "invitation", list),
+    "invite_public": both(
+        wrap(changes, "invitation", _invited_anywhere),
+        wrap(changes, "invited", _invited_anywhere),
+    ),
+    "invite_by_policy": ignored("policies", invite_private=True),
+    "invite_once": both(
+        wrap(changes, "invitation", _invited_again),
+        wrap(changes, "invited", _invited_again),
+    ),
+    "invite_loop_guard": receives(automatic=False),
+    "invite_by_attributes": wrap(
+        changes,
+        "attributes",
+        lambda original, *args: [p for p in original(*args) if not isinstance(p, MessageSent)],
+    ),
+    "invite_who_waits": wrap(changes, "attributes", _never_answered),
+    "invite_in_hand": wrap(changes, "invited", _invited_if_nobody_has_it),
+    "invite_answers_nobody": wrap(fold, "_evolve", _any_text_answers),
+    "reply_answers": wrap(promises, "after_reply", lambda _original, _pool, c, _sent: c.unanswered),
     "one_conversation": wrap(messages, "_follows", _waits_again),
+    # promises (sla 7, 8)
+    "last_word": gives(promises, "owes", lambda: False),
+    "closing_word": wrap(
+        closing, "_last_word", lambda original, e, c, m, now: original(e, c, replace(m, closing=None), now)
+    ),
+    "closing_key": wrap(closing, "_last_word", _said_by_itself),
+    "waive": wrap(closing, "resolve", lambda original, *args, **_as: original(*args, supervising=True)),
+    "waived_only_what_is_owed": wrap(promises, "owes", lambda _original, _pool, _c: True),
+    "last_word_off": ignored("promises", last_word=True),
+    "last_word_of_replies": lambda patch: patch.setattr(wire_config, "REPLIES", {"resolution"}),
+    "first_promise": wrap(promises, "_fits", _by_promise),
+    "bot_reply": ignored("promises", bot_reply_counts=True),
+    "bot_reply_counts": ignored("promises", bot_reply_counts=False),
+    "auto_text": wrap(fold, "_evolve", _any_text_answers),
+    "answers_through": wrap(promises, "after_reply", _answers_all),
+    "merge_unanswered": wrap(fold, "_absorb", _forgotten),
+    "split_unanswered": wrap(moves, "split", _never_along),
+    "split_without": wrap(moves, "split", _always_along),
+    "rejected_waits": wrap(fold, "_end", _rejected_and_done),
+    "reopened_by_thanks": wrap(messages, "receive", _reopens_not),
+    "edf_due": wrap(messages, "_due", lambda _original, _pool, _c, queued, _preview: queued),
+    "edf_due_kept": wrap(policies, "again", _no_due),
+    "edf_due_ends": wrap(promises, "keep", _dues_kept),
+    "auto_assign_off_later": gives(engine, "_given_out_otherwise", list),
+    "split_by_hand": wrap(
+        moves,
+        "split",
+        lambda original, *args: [
+            (name, replace(p, assigned_by_hand=False) if isinstance(p, ConversationQueued) else p)
+            for name, p in original(*args)
+        ],
+    ),
+    "own_step": wrap(explain_agents, "_not_by_itself", _team_says),
     "removed_team": wrap(policies, "home", lambda _original, e, c: e.pool.team_of(c.account)),
     "language": wrap(policies, "_skills", _plain_skills),
 }

@@ -27,6 +27,7 @@ NOW: dict[str, Any] = {
     "status": "open",
     "age_s": 90,
     "waiting_s": 30,
+    "messages": 2,
     "transfers": 1,
     "reopened": False,
     "returning": True,

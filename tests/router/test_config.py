@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, get_args
@@ -26,6 +26,8 @@ from trunkline_router.routing import (
     Mode,
     Order,
     PolicyConfig,
+    Promise,
+    PublicAddress,
     StepConfig,
     Strategy,
     TeamConfig,
@@ -47,7 +49,10 @@ accounts:
     secrets: {access_token: mail-token}
     options: {address: help@shop.example}
 sla_policies:
-  - {id: standard, team: support, first_response_s: 300, next_response_s: 600, warnings_percent: [50]}
+  - id: standard
+    team: support
+    metrics: {first_response: {target_s: 300}, next_response: {target_s: 600}}
+    warnings_percent: [50]
 sources:
   - {source: "https://app.example/orders", accounts: [shop-mail]}
 """
@@ -90,6 +95,7 @@ policies:
   - id: german
     when: language == 'de'
     tier: 2
+    invite_private: true
     steps:
       - {team: support, skills: {refunds: 2, de: 3, $language: 1}, drop: [refunds], preferred: [previous, ana],
          sticky_wait_s: 15, order_by: least_loaded, priority_boost_s: 600, wait_s: 60, skip_if: waiting_s > 30}
@@ -104,10 +110,34 @@ calendars:
   - {id: office, tz: Europe/Vienna, weekly: {fri: [["09:00", "15:00"]], mon: [["09:00", "17:00"]]},
      holidays: [2026-12-25]}
   - {id: always, always_open: true}
+calendar: always
+sla_policies:
+  - id: vip
+    team: support
+    channels: [email, web]
+    priorities: [low, "900"]
+    tags: [vip, gold]
+    attributes: {plan: gold}
+    calendar: office
+    metrics:
+      first_response: {target_s: 1800}
+      next_response:
+        {target_s: 3600, pause_on: [], stop_on: [resolved], reopen: restart, counts_first_message: true,
+         calendar: always}
+      resolution: {target_s: 86400, pause_on: [pending, on_hold]}
+    last_word: false
+    bot_reply_counts: true
+    automation_counts: true
+    warnings_percent: []
+    warnings_remaining_s: [60, 900, 60]
+    repeat_s: 600
+    max_repeats: 3
+  - {id: rest, metrics: {resolution: {target_s: 31622400}}, bot_reply_counts: true}
 limits: {max_transfers: 4, escalation_team: general, agent_grace_s: 45, deflect_after_s: 300, reopen_within_s: 86400}
 texts:
   - {kind: acknowledgement, text: "We have got your message."}
   - {kind: offline, channel: web, language: pt-BR, text: "Open at {{ opens_at }}."}
+  - {kind: private, text: "Let us go on in private."}
 """.replace("  - {id: general}\n", "  - {id: general}\n  - {id: backup}\n")
 
 
@@ -167,9 +197,13 @@ def test_the_version_and_who_applied_it_are_not_the_authors_to_give() -> None:
         {
             "id": "standard",
             "team": "support",
-            "firstResponseS": 300,
-            "nextResponseS": 600,
+            "rules": [
+                {"metric": "first_response", "targetS": "300"},
+                {"metric": "next_response", "targetS": "600"},
+            ],
             "warningsPercent": [50],
+            "lastWord": True,
+            "maxRepeats": 8,
         }
     ]
     assert shown["sources"] == [{"source": "https://app.example/orders", "accounts": ["shop-mail"]}]
@@ -197,8 +231,8 @@ def test_a_full_document_arrives_at_the_engine_whole() -> None:
             reopen_sticky_s=7200,
             calendar="office",
         ),
-        TeamConfig("general"),
-        TeamConfig("backup"),
+        TeamConfig("general", calendar="always"),
+        TeamConfig("backup", calendar="always"),
     )
     assert all(getattr(found.teams[0], f.name) != f.default for f in fields(TeamConfig))
     assert found.agents == (
@@ -223,6 +257,7 @@ def test_a_full_document_arrives_at_the_engine_whole() -> None:
     assert found.texts == (
         AutoText(TextKind.ACKNOWLEDGEMENT, "We have got your message."),
         AutoText(TextKind.OFFLINE, "Open at {{ opens_at }}.", "web", "pt-BR"),
+        AutoText(TextKind.PRIVATE, "Let us go on in private."),
     )
 
 
@@ -250,6 +285,7 @@ def test_every_step_has_all_the_skills_it_asks_for() -> None:
         ),
         tier=2,
         overflow_agent="helper",
+        invite_private=True,
     )
     assert (urgent.overflow_team, urgent.steps) == ("backup", (StepConfig("support", wait_s=60),))
     assert others == PolicyConfig("others", steps=(StepConfig("backup"),))
@@ -257,7 +293,7 @@ def test_every_step_has_all_the_skills_it_asks_for() -> None:
 
 def test_business_hours_are_stored_in_one_form() -> None:
     """So that calendars that say the same are the same; a pool gets those that its teams name."""
-    ((name, text),) = pool(ROUTED, "default").calendars
+    _, (name, text) = pool(ROUTED, "default").calendars
     assert (name, text) == (
         "office",
         '{"holidays":["2026-12-25"],"tz":"Europe/Vienna",'
@@ -266,14 +302,92 @@ def test_business_hours_are_stored_in_one_form() -> None:
     assert from_dict(json.loads(text))
 
 
+def test_a_promise_is_stored_whole() -> None:
+    """What is written, and what is meant where nothing is."""
+    vip, rest = json_format.MessageToDict(config.parse(ROUTED, "acme"))["slaPolicies"]
+    assert vip == {
+        "id": "vip",
+        "team": "support",
+        "channels": ["email", "web"],
+        "priorities": ["low", "900"],
+        "tags": ["vip", "gold"],
+        "attributes": {"plan": "gold"},
+        "calendar": "office",
+        "rules": [
+            {"metric": "first_response", "targetS": "1800"},
+            {
+                "metric": "next_response",
+                "targetS": "3600",
+                "pauseOn": {},
+                "stopOn": {"names": ["resolved"]},
+                "reopen": "restart",
+                "countsFirstMessage": True,
+                "always": True,
+            },
+            {"metric": "resolution", "targetS": "86400", "pauseOn": {"names": ["pending", "on_hold"]}},
+        ],
+        "lastWord": False,
+        "botReplyCounts": True,
+        "automationCounts": True,
+        "noWarnings": True,
+        "warningsRemainingS": ["900", "60"],
+        "repeatS": "600",
+        "maxRepeats": 3,
+    }
+    assert rest == {
+        "id": "rest",
+        "rules": [{"metric": "resolution", "targetS": "31622400"}],
+        "botReplyCounts": True,
+        "warningsPercent": [75, 90],
+        "lastWord": True,
+        "maxRepeats": 8,
+    }
+
+
+def test_the_engine_is_told_whom_a_promise_is_for_and_whether_everybody_is_answered() -> None:
+    """Only a promised reply gives the customer the last word."""
+    vip = Promise("vip", "support", ("email", "web"), ("low", "900"), ("vip", "gold"), (("plan", "gold"),))
+    rest = Promise("rest", bot_reply_counts=True)
+    assert pool(ROUTED, "default").promises == (replace(vip, bot_reply_counts=True), rest)
+    assert pool(ROUTED, "sales").promises == (rest,)
+    on = pool(changed("sla_policies.0.last_word", True), "default").promises
+    assert [p.last_word for p in on] == [True, False]
+
+
+@pytest.mark.parametrize(("short", "last_word"), [({"next_response_s": 600}, True), ({}, False)])
+def test_the_oldest_stored_promises_are_kept_too(short: dict[str, int], last_word: bool) -> None:
+    """Versions from before there were rules have two targets instead."""
+    stored = config.parse(SMALLEST, "acme")
+    stored.sla_policies.add(id="old", **short)
+    found = wire_config.to_pool_configured(stored, "acme/default").promises
+    assert found == (Promise("old", last_word=last_word),)
+
+
+def test_the_tenants_calendar_is_that_of_teams_without_one() -> None:
+    """Where neither names one it is always open."""
+    found = {team.id: team.calendar for team in pool(ROUTED, "default").teams}
+    assert found == {"support": "office", "general": "always", "backup": "always"}
+    assert dict(pool(ROUTED, "default").calendars).keys() == {"office", "always"}
+    assert pool(changed("calendar", None), "default").teams[1].calendar == ""
+
+
+def test_channels_and_priorities_may_be_any_where_the_document_says_nothing_of_them() -> None:
+    """A document without accounts and channel classes knows no channel; a wrong list hides no other error."""
+    policy = "sla_policies: [{id: a, channels: [web], priorities: [high], metrics: {resolution: {target_s: 1}}}]"
+    assert config.parse(f"{SMALLEST}\n{policy}", "acme").sla_policies
+    assert paths(f"{SMALLEST}\n{policy}\npriorities: {{high: -1}}") == {"priorities.high"}
+    assert paths(f"{SMALLEST}\n{policy}\npriorities: {{low: 1}}") == {"sla_policies[0].priorities[0]"}
+
+
 def test_a_pool_is_told_nothing_of_another() -> None:
-    """Its teams, their agents, its policies; an escalation to a team of another pool is none."""
+    """Its teams, their agents, its policies, and where else a team is; an escalation to a team of another is none."""
     found = pool(ROUTED, "sales")
-    assert found.teams == (TeamConfig("deals"),)
+    assert found.elsewhere == tuple((t, "acme/default") for t in ("backup", "general", "support"))
+    assert found.teams == (TeamConfig("deals", calendar="always"),)
     assert found.policies == (PolicyConfig("deals", steps=(StepConfig("deals", preferred=("manager",)),)),)
     assert [a.id for a in found.agents] == ["sam"]
     assert found.accounts == (("deal-mail", "deals"),)
-    assert (found.calendars, found.limits.escalation_team) == ((), "")
+    assert ([name for name, _ in found.calendars], found.limits.escalation_team) == (["always"], "")
     assert found.limits.max_transfers == 4
 
 
@@ -322,8 +436,13 @@ def test_the_demo_documents_are_good() -> None:
         ("teams: [{id: a, pool: nowhere}]", {"teams[0].pool", "pools"}),
         (f"{SMALLEST}\nagents: [{{id: ana, teams: [support, sales]}}]", {"agents[0].teams[1]"}),
         (f"{SMALLEST}\naccounts: [{{id: a, channel: sms, team: sales}}]", {"accounts[0].team"}),
-        (f"{SMALLEST}\nsla_policies: [{{id: a, team: sales}}]", {"sla_policies[0].team"}),
-        (f"{SMALLEST}\nsla_policies: [{{id: a, warnings_percent: [100]}}]", {"sla_policies[0].warnings_percent[0]"}),
+        (f"{SMALLEST}\ncalendar: office", {"calendar"}),
+        (f"{SMALLEST}\ncalendar: office\ncalendars: 3", {"calendars"}),
+        (f"{SMALLEST}\nsla_policies: [{{id: a}}]", {"sla_policies[0].metrics"}),
+        (
+            f"{SMALLEST}\nsla_policies: [{{id: a, first_response_s: 60}}]",
+            {"sla_policies[0].metrics", "sla_policies[0].first_response_s"},
+        ),
         (f"{SMALLEST}\nsources: [{{source: s, accounts: [a]}}]", {"sources[0].accounts[0]"}),
         (f"{SMALLEST}\npools: [{{id: default}}, {{id: empty}}]", {"pools"}),
         (FULL.replace("teams: [support], capacity", "teams: [support, deals], capacity"), {"agents[0].teams"}),
@@ -381,6 +500,7 @@ BROKEN: list[tuple[str, object, str]] = [
     ("agents.0.caps.live", -1, ""),
     ("agents.0.kind", "robot", ""),
     ("policies.0.tier", 10, ""),
+    ("policies.0.invite_private", "perhaps", ""),
     ("policies.0.steps", [], ""),
     ("policies.0.steps.0.skills.de", 6, ""),
     ("policies.0.steps.0.order_by", "random", ""),
@@ -400,9 +520,9 @@ BROKEN: list[tuple[str, object, str]] = [
     ("skills.3", {"id": "de"}, "skills[3].id"),
     ("channel_classes.2", {"id": "live", "channels": ["sms"]}, "channel_classes[2].id"),
     ("policies.1.id", "german", ""),
-    ("calendars.1.id", "office", ""),
-    ("sla_policies", [{"id": "a"}, {"id": "a"}], "sla_policies[1].id"),
-    ("texts.2", {"kind": "offline", "channel": "web", "language": "pt-br", "text": "Closed."}, ""),
+    ("calendars.2", {"id": "office", "always_open": True}, "calendars[2].id"),
+    ("sla_policies.1.id", "vip", ""),
+    ("texts.3", {"kind": "offline", "channel": "web", "language": "pt-br", "text": "Closed."}, ""),
     ("channel_classes.1.channels.1", "web", ""),
     ("channel_classes.0.channels.2", "web", ""),
     # references
@@ -416,6 +536,33 @@ BROKEN: list[tuple[str, object, str]] = [
     ("policies.2.on_exhausted.team", "nobody", ""),
     ("limits.escalation_team", "nobody", ""),
     ("agents.3", {"id": "previous", "teams": ["support"]}, "agents[3].id"),
+    ("calendar", "weekend", ""),
+    ("sla_policies.0.team", "nobody", ""),
+    ("sla_policies.0.calendar", "weekend", ""),
+    ("sla_policies.0.channels.1", "telegram", ""),
+    ("sla_policies.0.priorities.0", "lowest", ""),
+    # promises
+    ("sla_policies.0.metrics", {}, ""),
+    ("sla_policies.0.metrics.first_reply", {"target_s": 60}, ""),
+    ("sla_policies.0.metrics.first_response.target_s", 0, ""),
+    ("sla_policies.0.metrics.first_response.target_s", 366 * 86_400 + 1, ""),
+    ("sla_policies.0.metrics.first_response.target_s", "1 day", ""),
+    ("sla_policies.0.metrics.first_response.target_s", "1800", ""),
+    ("sla_policies.0.metrics.first_response.target_s", True, ""),
+    ("sla_policies.0.metrics.first_response.target_s", 60.5, ""),
+    ("sla_policies.0.metrics.first_response.target_h", 1, ""),
+    ("sla_policies.0.metrics.first_response.counts_first_message", True, ""),
+    ("sla_policies.0.metrics.resolution.reopen", "forget", ""),
+    ("sla_policies.0.metrics.resolution.pause_on.0", "snoozed", ""),
+    ("sla_policies.0.metrics.resolution.stop_on", ["done"], "sla_policies[0].metrics.resolution.stop_on[0]"),
+    ("sla_policies.0.metrics.resolution.calendar", "office", ""),
+    ("sla_policies.0.warnings_percent", [0], "sla_policies[0].warnings_percent[0]"),
+    ("sla_policies.0.warnings_percent", [75, 100], "sla_policies[0].warnings_percent[1]"),
+    ("sla_policies.0.warnings_remaining_s.1", 0, ""),
+    ("sla_policies.0.warnings_remaining_s.1", 1800, ""),
+    ("sla_policies.0.repeat_s", -1, ""),
+    ("sla_policies.0.max_repeats", 0, ""),
+    ("sla_policies.0.last_word", "sometimes", ""),
     # policies
     ("policies.3.when", "true", ""),
     ("policies.0.when", "", ""),
@@ -440,6 +587,16 @@ BROKEN: list[tuple[str, object, str]] = [
     ("texts.0.text", "Dear {{ customer.nickname }}", ""),
     ("texts.0.text", "", ""),
     ("texts.1.text", "{% if opens_at %}", ""),
+    ("texts.0.text", "Or write to {{ alternative.address }}", ""),
+    ("texts.1.text", "{{ channels }}", ""),
+    ("accounts.0.options", {"public_address": " "}, "accounts[0].options.public_address"),
+    ("accounts.0.options", {"public_address": "x" * 201}, "accounts[0].options.public_address"),
+    ("accounts.0.options", {"public_address": "a\nb"}, "accounts[0].options.public_address"),
+    ("channel_classes.0.typing", "perhaps", ""),
+    ("texts.2.text", "Write to {{ customer.nickname }}", ""),
+    ("texts.2.text", "Write to {{ alternative.address }}", ""),
+    ("texts.2.kind", "closing", "policies[0].invite_private"),
+    ("texts", [], "policies[0].invite_private"),
     ("texts.1", {"kind": "closing", "channel": "sms", "text": "x" * 321}, "texts[1].text"),
     ("calendars.0.tz", "Europe/Atlantis", ""),
     ("calendars.0.weekly.mon.0.1", "25:00", ""),
@@ -522,6 +679,22 @@ team: []
 def test_a_document_that_is_hardly_one_is_refused_too(document: str, where: set[str]) -> None:
     """Whatever stands where something else should."""
     assert paths(document) == where
+
+
+def test_a_key_that_is_written_twice_is_refused() -> None:
+    """Otherwise the last one would count and the first be forgotten in silence."""
+    assert paths(f"{SMALLEST}\nteams: [{{id: billing}}]") == {"teams"}
+    assert paths("teams: [{id: support, offer_timeout_s: 5, offer_timeout_s: 9}]") == {"offer_timeout_s"}
+
+
+def test_a_text_may_name_an_address_of_another_channel_where_there_is_one() -> None:
+    """Of a channel's own text that is another than its own; every pool is told of all addresses."""
+    accounts = "\naccounts: [{id: a, channel: sms, team: support, options: {public_address: '+15550100'}}]"
+    text = "\ntexts: [{kind: deflection, %s text: 'Or {{ alternative.channel }} {{ alternative.address }}'}]"
+    taken = pool(f"{SMALLEST}{accounts}{text % ''}", "default")
+    assert taken.addresses == (PublicAddress("sms", "+15550100"),)
+    assert pool(f"{SMALLEST}{accounts}{text % 'channel: web,'}", "default").addresses
+    assert paths(f"{SMALLEST}{accounts}{text % 'channel: sms,'}") == {"texts[0].text"}
 
 
 def test_aliases_cannot_make_a_small_document_large() -> None:

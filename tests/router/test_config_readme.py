@@ -28,11 +28,13 @@ def keys(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Every key that can be written, with its default."""
     for name, field in model.model_fields.items():
         inner = [found for found in models(field.annotation) if found not in VALUES]
-        many = "list[" in str(field.annotation)
+        each = "[]" if "list[" in str(field.annotation) else ""
+        if str(field.annotation).startswith("dict["):
+            each = f".<{name.removesuffix('s')}>"
         if not inner or field.annotation == OverflowModel | None:
             yield f"{prefix}{name}", field.get_default(call_default_factory=True)
         for one in inner:
-            yield from keys(one, f"{prefix}{name}{'[]' if many else ''}.")
+            yield from keys(one, f"{prefix}{name}{each}.")
 
 
 def models(annotation: Any) -> list[type[BaseModel]]:

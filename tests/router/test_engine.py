@@ -36,7 +36,7 @@ from trunkline_router.inputs import (
     Tick,
     Transfer,
 )
-from trunkline_router.pool_events import AgentPresenceChanged, AgentStoppedResponding
+from trunkline_router.pool_events import AgentPresenceChanged, AgentStoppedResponding, ReofferPostponed
 from trunkline_router.refusals import Refusal
 
 from tests.router.given import (
@@ -184,7 +184,8 @@ CASES = [
              (c, OfferTimedOut(offer_id(c, 4), "carla")),
              *(STOPPED if c == "c3" else ()),
              (c, waits("billing", QueueReason.OFFER_ENDED, at(1))))]),
-    Case("who does not respond is not asked", SILENT, Step(300, Tick()), []),
+    Case("who does not respond is not asked, nor is anybody again before a whole interval has passed", SILENT,
+         Step(300, Tick()), [("", ReofferPostponed("c1", at(301)))]),
     Case("who does not respond and says they are online responds again", SILENT,
          Step(300, SetPresence("ana", Presence.ONLINE)), [("", AgentPresenceChanged("ana", Presence.ONLINE))]),
     Case("who responds again is asked again at the next look",

@@ -75,7 +75,7 @@ async def served(services: Services, producer: Producer, tenant: str) -> str:
         await kit.send(producer, kit.inbound(tenant, conversation, "hello"))
         await desk.accept(await desk.offered(conversation), "cleo")
         resolve = router.ResolveConversationRequest(
-            request_id=kit.new_id(), conversation_id=conversation, agent_id="cleo"
+            request_id=kit.new_id(), conversation_id=conversation, agent_id="cleo", waive_reason="no question"
         )
         await desk.until_done("ResolveConversation", resolve)
     return conversation

@@ -23,6 +23,7 @@ from trunkline_router.inputs import (
     Input,
     ReceiveMessage,
     RecordReceipt,
+    Reopen,
     Resolve,
     SetPresence,
     Snooze,
@@ -90,7 +91,7 @@ def test_every_decision_of_any_run_is_decided_again_as_it_was(draws: list[Draw])
 
 def test_every_input_that_decides_something_is_read_from_its_events() -> None:
     """What is never met is never checked; and what was asked is of the kind that is read."""
-    run, chance = Recorded(), random.Random(7)  # noqa: S311 - the same numbers every time are the point
+    run, chance = Recorded(), random.Random(5)  # noqa: S311 - the same numbers every time are the point
     for _ in range(1500):
         run.step(drawn(chance))
     for body in (
@@ -100,6 +101,7 @@ def test_every_input_that_decides_something_is_read_from_its_events() -> None:
         Wake("last", "ana"),
         Resolve("last", "ana"),
         EndWrapUp("ana"),
+        Reopen("last", "ana"),
     ):
         run.ask(body, supervising=True)
     read = [(type(body), asked_of(events, before).body, events) for before, body, events in run.decided]

@@ -55,11 +55,22 @@ def test_a_filter_selects_what_every_term_holds_for(text: str, ids: list[str]) -
     assert found(text) == ids
 
 
+def test_a_desk_lists_what_is_owed_a_public_reply() -> None:
+    """Public, and nobody has answered what the customer wrote."""
+    public = Attributes(tags=("crisis", "public"))
+    owed = conversation(5, attributes=public, unanswered_since=BEGINNING)
+    listed = [owed, conversation(6, attributes=public), conversation(7, unanswered_since=BEGINNING)]
+    assert [c.id for c in select(listed, parse("tag = public AND unanswered = true"))] == ["c5"]
+    assert [c.id for c in select(listed, parse("unanswered = false"))] == ["c6"]
+    assert [c.id for c in select(listed, parse("unanswered != false"))] == ["c5", "c7"]
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("colour = red", "position 1: expected one of agent, channel"),
         ("status = WAITING", "position 10: expected one of NEW, QUEUED"),
+        ("unanswered = yes", "position 14: expected one of true, false, not yes"),
         ("team", "position 5: expected = or !=, not the end"),
         ("team =", "position 7: expected a value, not the end"),
         ("team > billing", "position 6: expected = or !=, not >"),

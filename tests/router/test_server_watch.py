@@ -21,7 +21,7 @@ from trunkline_router.routing import AgentConfig
 from trunkline_router.standing import NOWHERE, after, standing
 from trunkline_router.state import Engine
 from trunkline_router.subjects import Change, Subject, WatchedAgent, WatchedQueue, WatchedTeam
-from trunkline_router.watch import BUFFER, Watcher, Watchers
+from trunkline_router.watch import BUFFER, LONGEST, QUIET, Watcher, Watchers
 
 from tests.router.given import ANA, BEN, BILLING, DESK, POOL, START, at, configured, message, offer_id
 
@@ -121,6 +121,38 @@ def test_a_teams_pulse_shows_who_is_there_with_what_and_how_many_wait() -> None:
     assert scene.heard(other) == []
     scene.do(3, message("a", "a message moves no work"))
     assert scene.heard(watcher)[-1].pulse == last
+
+
+def test_the_token_of_a_watch_that_nothing_concerns_stays_valid() -> None:
+    """In a pool that goes on; who hears something anyway is told nothing more."""
+    scene = Scene()
+    scene.do(1, message("a"))
+    subjects: list[Subject] = [WatchedQueue("returns"), WatchedTeam("returns"), WatchedAgent("ben")]
+    quiet, busy = [scene.watch(s) for s in subjects], scene.watch(WatchedQueue("billing"))
+    begun = scene.engine.pool.seq
+    for number in range(LONGEST + QUIET):
+        scene.do(2, inputs.AddNote("a", "ana", f"n{number}", "still looking"))
+        if number % 100 == 0:
+            for watcher in quiet:
+                last = scene.heard(watcher)[-1].pool_seq if scene.heard(watcher) else begun
+                assert scene.engine.pool.seq - last < 2 * QUIET
+    for watcher in quiet:
+        changes = scene.heard(watcher)
+        assert [c.pool_seq - begun for c in changes] == list(range(QUIET, LONGEST + QUIET + 1, QUIET))
+        assert {c.WhichOneof("change") for c in changes} == {None}
+    assert {c.WhichOneof("change") for c in scene.heard(busy)} == {"changed"}
+
+
+@pytest.mark.parametrize(("events", "told"), [(QUIET - 1, []), (QUIET, [QUIET])])
+def test_a_watch_that_goes_on_and_missed_nothing_of_its_own_gets_a_newer_token(events: int, told: list[int]) -> None:
+    """Otherwise it would begin with one that is about to expire."""
+    scene = Scene()
+    scene.do(1, message("a"))
+    since = scene.engine.pool.seq
+    for number in range(events):
+        scene.do(2, inputs.AddNote("a", "ana", f"n{number}", "still looking"))
+    missed = Gap(POOL, since, scene.log[since:]).changes(scene.engine, WatchedQueue("returns"))
+    assert [c.pool_seq - since for c in missed if not isinstance(c, Refused)] == told
 
 
 def test_an_agent_who_is_made_moved_or_removed_is_seen_by_their_team() -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from trunkline_common import files
 from trunkline_sla import calendar
 
 SCENARIOS = sorted((Path(__file__).parent / "scenarios" / "calendar").glob("*.yaml"))
@@ -25,7 +26,7 @@ def test_a_scenario_meets_what_it_expects(file: Path, capsys: Capture) -> None:
     code = calendar.main([str(file)])
     said = capsys.readouterr()
     assert (code, said.err) == (0, "")
-    scenario = calendar.check(calendar.load(file.read_text()))
+    scenario = calendar.check(files.load(file.read_text()))
     assert scenario.ops
     assert all(op.expect for op in scenario.ops)
 

@@ -18,7 +18,7 @@ policy: {metrics: {first_response: {target_s: 3600}, resolution: {target_s: 7200
 events:
   - {t: "2026-11-16T10:00:00Z", type: conversation_created}
   - {t: "2026-11-16T10:00:00Z", type: customer_message}
-  - {t: "2026-11-16T10:20:00Z", type: agent_message}
+  - {t: "2026-11-16T10:20:00Z", type: agent_message, message_id: a1}
   - {t: "2026-11-16T10:40:00Z", type: state_changed, to: pending}
 """
 
@@ -138,6 +138,31 @@ expect:
             "events[4].calendar: has no open time in the 366 days",
         ),
         ("events: []", "events: is written twice"),
+        (
+            "  - {t: '2026-11-16T11:00:00Z', type: delivery_failed, message_id: a9}",
+            "events[4].message_id: no agent_message or",
+        ),
+        (
+            "  - {t: '2026-11-16T11:00:00Z', type: customer_message_deleted, message_id: a1}",
+            "events[4].message_id: no customer_",
+        ),
+        (
+            "  - {t: '2026-11-16T11:00:00Z', type: agent_message, message_id: a1}",
+            "events[4].message_id: is another message's",
+        ),
+        (
+            "  - {t: '2026-11-16T11:00:00Z', type: agent_message, answers_through: a1}",
+            "events[4].answers_through: no customer_",
+        ),
+        (
+            "  - {t: '2026-11-16T11:00:00Z', type: absorbed, started_at: '2026-11-16T12:00:00Z'}",
+            "events[4].started_at: is not in the ten years before",
+        ),
+        (
+            "  - {t: '2026-11-16T11:00:00Z', type: policy_changed, policy: "
+            "{metrics: {resolution: {target_s: 600}}, warnings_remaining_s: [60, 600]}}",
+            "events[4].policy.warnings_remaining_s[1]: is not less than every target: the shortest is 600 s",
+        ),
     ],
 )
 def test_what_cannot_be_run_says_why(ask: Any, lines: str, words: str) -> None:
@@ -145,6 +170,63 @@ def test_what_cannot_be_run_says_why(ask: Any, lines: str, words: str) -> None:
     code, out, err = ask(f"{HEAD}{lines}\n")
     assert (code, out) == (2, "")
     assert words in "\n".join(err)
+
+
+def test_thresholds_are_checked_with_their_path(ask: Any) -> None:
+    """Beyond the shortest target, 0 or less (9.1); repetitions, too."""
+    code, out, err = ask("""
+calendar: {always_open: true}
+policy:
+  metrics: {first_response: {target_s: 3600}, resolution: {target_s: 7200}}
+  warnings_percent: [75, 100]
+  warnings_remaining_s: [900, 0, -5]
+  repeat_s: -1
+  max_repeats: 0
+events:
+  - {t: "2026-11-16T10:00:00Z", type: conversation_created}
+""")
+    assert (code, out) == (2, "")
+    assert [line.split(": ")[0] for line in err] == [
+        *("policy.warnings_percent[1]", "policy.warnings_remaining_s[1]", "policy.warnings_remaining_s[2]"),
+        *("policy.repeat_s", "policy.max_repeats"),
+    ]
+    beyond = HEAD.replace("warnings_percent: [50]", "warnings_remaining_s: [900, 3600]")
+    assert ask(beyond)[2] == ["policy.warnings_remaining_s[1]: is not less than every target: the shortest is 3600 s"]
+
+
+def test_the_timers_need_something_to_look_at(ask: Any) -> None:
+    """A file does not begin with them."""
+    code, _, err = ask("""
+calendar: {always_open: true}
+policy: null
+events:
+  - {t: "2026-11-16T10:00:00Z", type: look}
+""")
+    assert (code, err) == (2, ["events[0]: nothing has begun that the timers could look at"])
+
+
+def test_state_and_events_may_be_expected(ask: Any) -> None:
+    """Of the metric that the expectation is about."""
+    code, _, err = ask(f"""{HEAD}expect:
+  - {{at: "2026-11-16T10:30:00Z", metric: first_response, state: running, events: [sla.clock.started.v1]}}
+  - {{at: "2026-11-16T10:30:00Z", metric: resolution, state: running, events: [sla.clock.started.v1]}}
+""")
+    assert code == 1
+    assert err == [
+        'expect[0].events: expected ["sla.clock.started.v1"], got ["sla.clock.started.v1", "sla.fulfilled.v1"]',
+        'expect[0].state: expected "running", got "met"',
+    ]
+
+
+def test_events_say_what_belongs_to_their_kind(ask: Any) -> None:
+    """Explained: gen, target, threshold; nothing that is empty."""
+    _, out, _ = ask(HEAD, "--explain", "--at", "2026-11-16T11:00:00Z")
+    started, *_, paused = json.loads(out)[-1]["events"]
+    assert started == {
+        "t": "2026-11-16T10:00:00Z", "type": "sla.clock.started.v1", "metric": "first_response", "cycle": 1, "gen": 1,
+        "target_s": 3600, "due_at": "2026-11-16T11:00:00Z",
+    }  # fmt: skip
+    assert {"state": "pending", "elapsed_s": 2400, "gen": 2}.items() <= paused.items()
 
 
 def test_an_instant_that_is_none_is_refused(ask: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,8 +11,9 @@ from typing import Any
 import asyncpg
 import grpc
 import pytest
-from trunkline.config.v1.config_pb2 import SlaPolicy
-from trunkline.sla.v1.sla_event_pb2 import METRIC_NEXT_RESPONSE
+from trunkline.config.v1.config_pb2 import BusinessCalendar, SlaPolicy, SlaRule, TenantConfig
+from trunkline.sla.v1.sla_event_pb2 import Metric
+from trunkline.sla.v1.sla_service_pb2 import CLOCK_STATE_FULFILLED, CLOCK_STATE_PAUSED, CLOCK_STATE_RUNNING
 from trunkline.timeline.v1.timeline_service_pb2 import (
     GetHandoffBriefRequest,
     ListTimelineRequest,
@@ -25,7 +27,7 @@ from deploy.local.keys import Role
 from deploy.local.services import Services
 from deploy.local.stack import Stack
 from tests.kit import eventually, read_topic, token_metadata
-from tests.sla.talk import Talk, agent, configuration, produce
+from tests.sla.talk import Talk, agent, produce
 
 pytestmark = pytest.mark.stack
 
@@ -93,6 +95,27 @@ def handed_over(tenant: str, address: str) -> Talk:
     return talk.add(agent("ben"), conversation_transferred=moved).queued("billing").later(1).writes("anyone?")
 
 
+#: Of a conversation that was answered, written to again, and snoozed.
+STATES = {
+    "first_response": CLOCK_STATE_FULFILLED,
+    "next_response": CLOCK_STATE_RUNNING,
+    "periodic_update": CLOCK_STATE_RUNNING,
+    "requester_wait": CLOCK_STATE_PAUSED,
+    "agent_work": CLOCK_STATE_PAUSED,
+    "resolution": CLOCK_STATE_PAUSED,
+}
+
+
+def everything_promised(tenant: str) -> Outgoing:
+    """Every metric within four hours of a calendar."""
+    hours = {day: [["00:00", "24:00"]] for day in ("mon", "tue", "wed", "thu", "fri", "sat", "sun")}
+    support = BusinessCalendar(id="support", document=json.dumps({"tz": "UTC", "weekly": hours}))
+    rules = [SlaRule(metric=metric, target_s=14_400) for metric in STATES]
+    policy = SlaPolicy(id="p", calendar="support", rules=rules)
+    config = TenantConfig(tenant=tenant, version=1, sla_policies=[policy], calendars=[support])
+    return Outgoing("trunkline.config.v1", f"{tenant}/1".encode(), config.SerializeToString())
+
+
 async def test_the_brief_holds_what_was_said(stack: Stack, services: Services) -> None:
     """Words, agents, handoffs, what waits for an answer, earlier conversations, clocks; or why there are none."""
     tenant, address = new_tenant(), "+15550100"
@@ -101,22 +124,23 @@ async def test_the_brief_holds_what_was_said(stack: Stack, services: Services) -
         Talk(tenant, address=address).begin("first time").replies("eve").add(agent("eve"), conversation_resolved={})
     )
     talk = handed_over(tenant, address)
-    policy = SlaPolicy(id="p", first_response_s=600, next_response_s=600)
-    await produce(stack.bootstrap, [configuration(tenant, policy), *before.records(), *talk.records()])
+    talk.writes("hello?").later(1).add(agent("ben"), conversation_snoozed={})
+    await produce(stack.bootstrap, [everything_promised(tenant), *before.records(), *talk.records()])
     async with client(services, tenant) as asking:
 
         async def whole() -> Any:
             found = await asking.brief(talk)
-            return found if found and len(found.earlier) == 1 and len(found.clocks) == 2 else None
+            return found if found and len(found.earlier) == 1 and len(found.clocks) == 6 else None
 
         found = await eventually(whole)
-        assert [e.content.text for e in found.said] == ["I paid twice", "one moment", "order 7", "anyone?"]
-        assert [e.kind for e in found.said] == ["message_received", "message_sent", "note_added", "message_received"]
+        assert [e.content.text for e in found.said] == ["I paid twice", "one moment", "order 7", "anyone?", "hello?"]
+        kinds = ["message_received", "message_sent", "note_added", "message_received", "message_received"]
+        assert [e.kind for e in found.said] == kinds
         assert found.previous_agents == ["ben"]
         [handoff] = found.handoffs
         assert (handoff.from_team, handoff.from_agent_id, handoff.to_team) == ("support", "ben", "billing")
         assert handoff.reason == "needs a refund"
-        assert [e.content.text for e in found.unanswered] == ["anyone?"]
+        assert [e.content.text for e in found.unanswered] == ["anyone?", "hello?"]
         [earlier] = found.earlier
         assert (earlier.conversation_id, earlier.status, earlier.subject) == (
             before.conversation_id,
@@ -124,11 +148,13 @@ async def test_the_brief_holds_what_was_said(stack: Stack, services: Services) -
             "Order 7",
         )
         assert (found.contact.address, found.contact.display_name, found.channel) == (address, "Ada", "whatsapp")
-        assert (found.clocks[1].metric, found.clocks_fallback) == (METRIC_NEXT_RESPONSE, "")
+        assert {Metric.Name(c.metric)[7:].lower(): c.state for c in found.clocks} == STATES
+        assert {c.target_text for c in found.clocks} == {"4 h of calendar support"}
+        assert found.clocks_fallback == ""
         await services.stop("sla")
         found = await asking.brief(talk)
         assert (list(found.clocks), found.clocks_fallback) == ([], "unavailable")
-        assert len(found.said) == 4
+        assert len(found.said) == 5
 
 
 async def test_who_is_asking_and_what_happened(stack: Stack, services: Services) -> None:

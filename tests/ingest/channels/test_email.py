@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from email import message_from_bytes, policy
 
 import pytest
@@ -19,11 +20,11 @@ from tests.ingest.given import MAIL, arrival, raw
 SUPPORT = "support@shop.example"
 
 
-def read(mail: str | bytes, envelope_sender: str = "ida@example.org") -> Message:
+def read(mail: str | bytes, envelope_sender: str = "ida@example.org", account: ChannelAccount = MAIL) -> Message:
     """What a mail says."""
     body = mail.encode("utf-8", "surrogateescape") if isinstance(mail, str) else mail
     envelope = {email.MAIL_FROM: envelope_sender, email.RCPT_TO: SUPPORT}
-    (found,) = email.normalise(email.parse(raw(body, headers=envelope)), arrival(MAIL))
+    (found,) = email.normalise(email.parse(raw(body, headers=envelope)), arrival(account))
     assert isinstance(found, Message)
     return found
 
@@ -297,3 +298,52 @@ def test_a_mail_we_write_can_be_read_back() -> None:
 def test_an_account_without_an_address_gets_no_mail() -> None:
     with pytest.raises(BadSignature):
         email.verify(raw(headers={email.RCPT_TO: "x@y.z"}), ChannelAccount(), "")
+
+
+TRUSTING = ChannelAccount(
+    id="mail", channel="email", team="support", options={"address": SUPPORT, "sender_priority": "true"}
+)
+
+
+@pytest.mark.parametrize(
+    ("header", "language", "dropped"),
+    [
+        ("", "", ()),
+        ("de", "de", ()),
+        ("en-us, de", "en-us", ()),
+        ("German (mostly)", "", ("content-language",)),
+        ("=?utf-8?q?de?=", "", ("content-language",)),
+    ],
+)
+def test_the_language_is_what_the_header_says(header: str, language: str, dropped: tuple[str, ...]) -> None:
+    found = read(mail(Content_Language=header))
+    assert (found.labels.language, found.dropped) == (language, dropped)
+
+
+@pytest.mark.parametrize(
+    ("headers", "priority", "dropped"),
+    [
+        ({}, "", ()),
+        ({"X_Priority": "1 (Highest)"}, "high", ()),
+        ({"X_Priority": "2"}, "high", ()),
+        ({"X_Priority": "3 (Normal)", "Importance": "Normal"}, "", ()),
+        ({"X_Priority": "5", "Importance": "high"}, "low", ()),
+        ({"Importance": "High"}, "high", ()),
+        ({"X_Priority": "urgent", "Importance": "low"}, "low", ("x-priority",)),
+        ({"X_Priority": "\u00b2"}, "", ("x-priority",)),
+    ],
+)
+def test_the_importance_is_the_priority_where_the_account_allows_it(
+    headers: dict[str, str], priority: str, dropped: tuple[str, ...]
+) -> None:
+    found = read(mail(**headers), account=TRUSTING)
+    assert (found.labels.priority, found.dropped) == (priority, dropped)
+    assert read(mail(**headers)).labels.priority == ""
+
+
+def test_a_priority_that_the_tenant_does_not_have_is_dropped() -> None:
+    where = replace(arrival(TRUSTING), priorities={"gold"})
+    envelope = {email.MAIL_FROM: "ida@example.org", email.RCPT_TO: SUPPORT}
+    (found,) = email.normalise(email.parse(raw(mail(Importance="high").encode(), headers=envelope)), where)
+    assert isinstance(found, Message)
+    assert (found.labels.priority, found.dropped) == ("", ("importance",))

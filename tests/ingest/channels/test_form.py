@@ -11,6 +11,7 @@ import pytest
 from trunkline.config.v1.config_pb2 import ChannelAccount
 from trunkline_ingest.channels import form
 from trunkline_ingest.channels.adapter import Arrival, BadSignature, InvalidBody
+from trunkline_ingest.labels import Labels
 from trunkline_ingest.model import Message
 
 from tests.ingest.given import FORM, NOW, arrival, raw
@@ -90,3 +91,53 @@ def test_only_the_accounts_origins_where_it_lists_any() -> None:
     for origin in ("https://evil.example", ""):
         with pytest.raises(BadSignature):
             form.verify(raw(headers={"origin": origin}), account, "")
+
+
+SHOWN = ChannelAccount(
+    id="web",
+    channel="form",
+    team="support",
+    options={"attributes": "order, callback, amount, absent", "sender_priority": "true"},
+)
+
+
+def submitted(fields: dict[str, Any], account: ChannelAccount = SHOWN, headers: dict[str, str] = JSON) -> Message:
+    """What a submission on this account says."""
+    body = json.dumps(fields) if headers is JSON else urlencode(fields)
+    (found,) = form.normalise(form.parse(raw(body.encode(), headers=headers)), arrival(account))
+    assert isinstance(found, Message)
+    return found
+
+
+def test_the_fields_an_account_names_become_attributes_and_no_others() -> None:
+    sent = {**GOOD, "order": " 7 ", "callback": True, "amount": 12.5, "vip": "yes", "tags": ["a"], "language": "de"}
+    known = submitted({**sent, "priority": "urgent"}).labels
+    assert known.attributes == (("order", "7"), ("callback", "true"), ("amount", "12.5"))
+    assert (known.language, known.priority, known.tags) == ("de", "urgent", ())
+
+
+def test_a_form_that_is_urlencoded_says_the_same() -> None:
+    fields = {**GOOD, "order": "7", "priority": "low", "language": "de"}
+    assert submitted(fields, headers=URLENCODED) == submitted(fields)
+
+
+def test_a_visitor_says_nothing_that_the_account_does_not_ask_for() -> None:
+    known = submitted({**GOOD, "order": "7", "priority": "urgent", "token": "t" * 5000}, FORM).labels
+    assert known == Labels()
+
+
+@pytest.mark.parametrize(
+    ("fields", "wrong"),
+    [
+        ({"language": "Deutsch bitte"}, {"language"}),
+        ({"priority": "at once"}, {"priority"}),
+        ({"order": "7" * 1001}, {"order"}),
+        ({"order": ["7"]}, {"order"}),
+        ({"priority": {"a": 1}}, {"priority"}),
+        ({"language": "?", "priority": "?"}, {"language", "priority"}),
+    ],
+)
+def test_a_wrong_value_is_refused_by_its_name(fields: dict[str, Any], wrong: set[str]) -> None:
+    with pytest.raises(InvalidBody) as refused:
+        submitted({**GOOD, **fields})
+    assert {v.field for v in refused.value.violations} == wrong

@@ -11,6 +11,7 @@ import pytest
 from trunkline.config.v1.config_pb2 import ChannelAccount
 from trunkline_ingest.channels import sms
 from trunkline_ingest.channels.adapter import BadSignature, InvalidBody, Raw
+from trunkline_ingest.labels import NONE
 from trunkline_ingest.model import Attachment, Fact, Message, Receipt, Unknown
 
 from tests.ingest.given import SMS, arrival, raw
@@ -181,3 +182,9 @@ def test_a_form_that_is_not_twilios_is_refused_with_the_field(body: bytes, field
     with pytest.raises(InvalidBody) as refused:
         sms.parse(raw(body))
     assert field in {v.field for v in refused.value.violations}
+
+
+def test_a_message_says_nothing_of_its_conversation_beside_its_words() -> None:
+    (found,) = facts(MessageSid="SM1", From="+15550111", Body="hi")
+    assert isinstance(found, Message)
+    assert found.labels == NONE

@@ -13,6 +13,7 @@ from trunkline.outbound.v1.outbound_message_pb2 import OutboundMessage
 from trunkline_ingest import callbacks
 from trunkline_ingest.channels import whatsapp
 from trunkline_ingest.channels.adapter import BadSignature, InvalidBody
+from trunkline_ingest.labels import NONE
 from trunkline_ingest.model import Attachment, Fact, Message, Receipt, Unknown
 
 from tests.ingest.given import NUMBER_ID, WHATSAPP, arrival, change, meta, raw, wa_text
@@ -243,3 +244,8 @@ def test_the_account_id_stands_in_for_the_number_id() -> None:
     account = type(WHATSAPP)(id=NUMBER_ID, channel="whatsapp", team="support")
     (found,) = whatsapp.normalise(whatsapp.parse(raw(meta(change(messages=[wa_text("a", "1")])))), arrival(account))
     assert isinstance(found, Message)
+
+
+def test_a_message_says_nothing_of_its_conversation_beside_its_words() -> None:
+    """Meta sends no language; what is not known stays unset."""
+    assert message(type="text", text={"body": "hi"}).labels == NONE

@@ -54,6 +54,10 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
         found = self._running.get(TopicPartition(self._topic, partition))
         return found[0] if found else None
 
+    def workers(self) -> list[Worker]:
+        """The workers of all partitions this process owns."""
+        return [worker for worker, _ in self._running.values()]
+
     async def ready(self) -> None:
         """Wait until every partition Kafka gave us is claimed."""
         await self.assigned.wait()

@@ -1,7 +1,7 @@
 """Defects on demand, so that every promise has a test that was seen to fail. Only in test builds.
 
-TRUNKLINE_SABOTAGE=no_fence|commit_first|no_dedupe|relay_id_gt takes one mechanism out; CRASH_AT=<point>:<n> ends the
-process with SIGKILL the n-th time it passes a named point, FREEZE_AT=<point>:<n> stops it there with SIGSTOP.
+TRUNKLINE_SABOTAGE=no_fence|commit_first|no_dedupe|relay_id_gt|no_outbox takes one mechanism out; CRASH_AT=<point>:<n>
+ends the process with SIGKILL the n-th time it passes a named point, FREEZE_AT=<point>:<n> stops it there with SIGSTOP.
 TRUNKLINE_FAULT_FILE=<path> names a file that may come to hold one of the latter two while the process runs, so that a
 test decides what the process has in hand. All are refused unless TRUNKLINE_TEST_BUILD=1.
 """
@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Literal, get_args
 
-Sabotage = Literal["no_fence", "commit_first", "no_dedupe", "relay_id_gt"]
+Sabotage = Literal["no_fence", "commit_first", "no_dedupe", "relay_id_gt", "no_outbox"]
 CrashPoint = Literal[
     "batch.taken",
     "batch.before_commit",

@@ -257,35 +257,32 @@ async def describe_topics(client: AIOKafkaAdminClient, names: Sequence[str]) -> 
     return {name: TopicState(count, configs.get(name, {})) for name, count in partitions.items()}
 
 
-class CompactedTable:
-    """A compacted topic as a dictionary: read whole at the start, then followed. Values are the newest per key."""
+@asynccontextmanager
+async def reader(bootstrap: str, *topics: str) -> AsyncIterator[AIOKafkaConsumer]:
+    """A started consumer without a group: of every partition of the topics, or of what it is assigned then."""
+    consumer = AIOKafkaConsumer(
+        *topics,
+        bootstrap_servers=bootstrap,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        max_partition_fetch_bytes=1 << 18,  # a process may hold many of them
+    )
+    try:
+        await _retry_start(consumer.start, bootstrap)
+        yield consumer
+    finally:
+        with suppress(KafkaError, OSError):
+            await consumer.stop()
 
-    def __init__(self, bootstrap: str, topic: str, on_change: Callable[[str, bytes | None], None]) -> None:
-        self._bootstrap, self._topic, self._on_change = bootstrap, topic, on_change
-        self.loaded = asyncio.Event()
 
-    async def run(self) -> None:
-        """Follow the topic until cancelled; `loaded` is set when everything that was there at the start is read."""
-        consumer = AIOKafkaConsumer(
-            self._topic,  # without a group: all partitions, assigned by the consumer itself
-            bootstrap_servers=self._bootstrap,
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
-        )
-        await _retry_start(consumer.start, self._bootstrap)
-        try:
-            partitions = sorted(consumer.assignment())
-            await consumer.seek_to_beginning(*partitions)
-            ends = await consumer.end_offsets(partitions)
-            waiting = {tp for tp in partitions if ends[tp] > 0}
-            while True:
-                waiting = {tp for tp in waiting if await consumer.position(tp) < ends[tp]}
-                if not waiting:
-                    self.loaded.set()
-                batches = await consumer.getmany(timeout_ms=500)
-                await asyncio.sleep(0)  # getmany does not suspend while it holds records
-                for raw in (r for records in batches.values() for r in records):
-                    self._on_change((raw.key or b"").decode("utf-8", "replace"), raw.value)
-        finally:
-            with suppress(KafkaError, OSError):
-                await consumer.stop()
+async def read_whole(bootstrap: str, topic: str, partition: int) -> AsyncIterator[list[Record]]:
+    """What a partition holds at the time of the call, from its beginning, batch by batch."""
+    tp = TopicPartition(topic, partition)
+    async with reader(bootstrap) as consumer:
+        consumer.assign([tp])
+        await consumer.seek_to_beginning(tp)
+        end = (await consumer.end_offsets([tp]))[tp]
+        while await consumer.position(tp) < end:
+            batches = await consumer.getmany(tp, timeout_ms=500)
+            await asyncio.sleep(0)  # getmany does not suspend while it holds records
+            yield [to_record(raw) for raw in batches.get(tp, [])]

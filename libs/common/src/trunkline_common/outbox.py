@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 import structlog
 
@@ -46,7 +47,9 @@ async def write(tx: Connection, group: str, partition: int, messages: Sequence[O
     for message in messages:
         if len(message.value or b"") > MAX_VALUE:
             raise TooLarge(message.topic, len(message.value or b""))
-    if messages:
+    if sabotaged("no_outbox"):
+        Relay.sabotage_unwritten += messages
+    elif messages:
         columns = zip(*((m.topic, m.key, m.value, _dump(m.headers)) for m in messages), strict=True)
         await tx.execute(INSERT, group, partition, *map(list, columns))
 
@@ -62,13 +65,17 @@ def _load(headers: str) -> dict[str, bytes]:
 class Relay:
     """Publishes the outbox of one owned partition until cancelled; `wake` it after a commit.
 
-    It begins with what a predecessor left, because rows are read in order of id.
+    It begins with what a predecessor left, because rows are read in order of id. A record for `source`, the topic that
+    the owners of the group themselves read, leaves when all before it is acknowledged: who reads it goes on with
+    something from there, and says so behind what was said of it here.
     """
 
     _sabotage_last = 0  # relay_id_gt: one cursor for the whole process, as a naive relay has
+    sabotage_unwritten: ClassVar[list[Outgoing]] = []  # no_outbox: what is to be sent is in memory alone
 
-    def __init__(self, pool: Pool, producer: Producer, group: str, partition: int) -> None:
+    def __init__(self, pool: Pool, producer: Producer, group: str, partition: int, source: str = "") -> None:
         self._pool, self._producer, self._group, self._partition = pool, producer, group, partition
+        self._source = source
         self._wake = asyncio.Event()
         self._wake.set()
 
@@ -95,6 +102,9 @@ class Relay:
 
     async def drain(self) -> int:
         """Publish one chunk; returns how many rows it was."""
+        if Relay.sabotage_unwritten:
+            await self._producer.send_all([Relay.sabotage_unwritten.pop(0)])
+            return CHUNK
         after = Relay._sabotage_last if sabotaged("relay_id_gt") else 0
         rows = await self._pool.fetch(SELECT, self._group, self._partition, after, CHUNK)
         if not rows:
@@ -104,9 +114,14 @@ class Relay:
         with telemetry.sends(messages):
             sent = 0
             while sent < len(messages):  # never decoded again: what does not fit in one batch goes in the next
-                sent += await self._producer.send_all(messages[sent:])
+                sent += await self._producer.send_all(messages[sent : self._next_pause(messages, sent)])
         crash_point("relay.after_send")
         ids = [r["id"] for r in rows]
         await self._pool.execute(DELETE, self._group, self._partition, ids)
         telemetry.count("trunkline.outbox.sent", sent, group=self._group)
         return sent
+
+    def _next_pause(self, messages: Sequence[Outgoing], start: int) -> int:
+        """Where to wait for acknowledgements: before a record for the source that follows something else."""
+        own = [message.topic == self._source for message in messages]
+        return next((i for i in range(start + 1, len(own)) if own[i] and not own[i - 1]), len(own))

@@ -34,7 +34,7 @@ class PageTokens:
         sealed = self._aead.encrypt(nonce, json.dumps(cursor).encode(), json.dumps(bound).encode())
         return base64.urlsafe_b64encode(nonce + sealed).decode().rstrip("=")
 
-    def open(self, token: str, *bound: str) -> list[Any] | None:
+    def open(self, token: str, *bound: str, field: str = "page_token") -> list[Any] | None:
         """The cursor in a token; None for the first page (an empty token). Refused where it is of another listing."""
         if not token:
             return None
@@ -42,12 +42,12 @@ class PageTokens:
             raw = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
             cursor: list[Any] = json.loads(self._aead.decrypt(raw[:12], raw[12:], json.dumps(bound).encode()))
         except (ValueError, InvalidTag) as error:
-            problem = Violation("page_token", "is not of this listing; begin again without it")
+            problem = Violation(field, "is not of this listing; begin again without it")
             raise Refused(
                 "INVALID_ARGUMENT",
                 "INVALID_PAGE_TOKEN",
-                f"page_token: {problem.description}",
-                metadata={"field": "page_token"},
+                f"{field}: {problem.description}",
+                metadata={"field": field},
                 violations=[problem],
             ) from error
         return cursor

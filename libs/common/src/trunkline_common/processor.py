@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -45,30 +46,30 @@ class Effects:
     rejected: list[Rejected] = field(default_factory=list)
 
 
-class Processor:
+class Processor(ABC):
     """The state of one owned partition. Made anew after every claim and after every failed transaction.
 
     Called by one task at a time: load, then for each batch prepare, process, and committed once it is durable.
     """
 
-    async def load(self, pool: Pool, claim: Claim) -> None:
+    async def load(self, pool: Pool, claim: Claim) -> None:  # noqa: B027 - not every service needs it
         """Read the committed state. Nobody else writes it while the claim holds."""
 
     def next_due(self) -> datetime | None:
         """When the next timer fires; None where none is set."""
         return None
 
-    async def prepare(self, batch: Batch) -> None:
+    async def prepare(self, batch: Batch) -> None:  # noqa: B027 - not every service needs it
         """Fetch what the batch needs from others, before the transaction. May raise Busy; must not change state."""
 
+    @abstractmethod
     async def process(self, tx: Connection, batch: Batch) -> Effects:
         """Write the state of this batch with `tx`, already fenced; no I/O but `tx`."""
-        raise NotImplementedError(type(self).__name__)
 
-    def committed(self) -> None:
+    def committed(self) -> None:  # noqa: B027 - not every service needs it
         """The last processed batch is durable: whoever watches may be told."""
 
-    async def close(self) -> None:
+    async def close(self) -> None:  # noqa: B027 - not every service needs it
         """The partition is lost or the state is about to be loaded anew: end what was started in load."""
 
 

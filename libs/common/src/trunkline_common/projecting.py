@@ -21,10 +21,14 @@ def role(name: str, description: str) -> Role:
     return cast("Role", parser.parse_args().role)
 
 
-async def answer(settings: CommonSettings, stop: run.Stop, server: rpc.Server) -> None:
-    """Serve until stopped, without projecting."""
-    await _say_ready(settings, server)
-    await stop.wait()
+async def answer(settings: CommonSettings, stop: run.Stop, server: rpc.Server, tenants: Tenants | None = None) -> None:
+    """Serve until stopped, without projecting; with `tenants`, as soon as what was configured is read."""
+    async with asyncio.TaskGroup() as tasks:
+        following = [tasks.create_task(tenants.run())] if tenants else []
+        announcing = tasks.create_task(_announce_answers(settings, server, tenants))
+        await stop.wait()
+        for task in (*following, announcing):
+            task.cancel()
 
 
 async def project(
@@ -49,6 +53,12 @@ async def _consume(consumer: Consumer, tenants: Tenants | None) -> None:
     if tenants is not None:
         await tenants.loaded()
     await consumer.run()
+
+
+async def _announce_answers(settings: CommonSettings, server: rpc.Server, tenants: Tenants | None) -> None:
+    if tenants is not None:
+        await tenants.loaded()
+    await _say_ready(settings, server)
 
 
 async def _announce(settings: CommonSettings, consumer: Consumer, server: rpc.Server) -> None:

@@ -38,11 +38,15 @@ Counter = Literal[
     "trunkline.partition.stopped",  # partitions stopped by a flood of invalid records
     "trunkline.webhook.accepted",  # events accepted by webhook, SMTP or gRPC
     "trunkline.webhook.refused",  # requests refused, by status
+    "trunkline.mail.headers.dropped",  # headers of mail that name no language or priority we know, by header
     "trunkline.delivery.sent",  # messages handed to a provider
     "trunkline.delivery.failures",  # attempts that failed and are repeated
+    "trunkline.delivery.typing",  # typing indicators, by outcome: shown, ignored, old, dropped or failed
     "trunkline.sla.breaches",  # clocks that broke their promise
     "trunkline.forwarded",  # commands forwarded to the pool's owner
-    "trunkline.lookup.fallbacks",  # new conversations decided without the timeline's answer
+    "trunkline.handovers",  # conversations handed to another pool
+    "trunkline.handover.forwarded",  # messages and receipts sent on to the pool that has their conversation
+    "trunkline.lookup.fallbacks",  # decided without the answer of the timeline (new conversations) or the SLA service
 ]
 Histogram = Literal[
     "messaging.process.duration",  # seconds from taking a batch to its COMMIT

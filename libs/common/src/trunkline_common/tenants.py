@@ -7,7 +7,7 @@ from collections.abc import Callable
 from google.protobuf.message import DecodeError
 from trunkline.config.v1.config_pb2 import TenantConfig
 
-from trunkline_common.kafka import CompactedTable
+from trunkline_common.tail import CompactedTable
 
 TOPIC = "trunkline.config.v1"
 

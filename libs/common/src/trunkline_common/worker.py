@@ -29,6 +29,7 @@ from trunkline_common.processor import Batch, Effects, Processor, Request
 log = structlog.get_logger(__name__)
 
 MAX_REQUESTS = 500  # commands that share one transaction
+LONGEST_SLEEP_S = 1.0  # on a timer: the wall clock may be set forward, or stand still with the machine (sla 12.6)
 #: The batch is begun again after these.
 AGAIN: tuple[type[BaseException], ...] = (*OUTAGES, Busy)
 
@@ -79,7 +80,7 @@ class Worker:
         self.claimed = asyncio.Event()
         self.position = self._end_at_claim = 0
         self._poison = Poison()
-        self._processor = Processor()
+        self._processor: Processor | None = None  # until the first load
         self._in_flight: list[tuple[Request, asyncio.Future[Any]]] = []
 
     # -- from the consumer's loop and the gRPC handlers
@@ -136,7 +137,7 @@ class Worker:
 
     async def _own(self) -> None:
         own = await self._patiently(self._claim)
-        relay = outbox.Relay(self._context.pool, self._context.producer, own.group, own.partition)
+        relay = outbox.Relay(self._context.pool, self._context.producer, own.group, own.partition, own.topic)
         relaying = asyncio.create_task(relay.run())
         relaying.add_done_callback(lambda _: self._wake.set())  # a relay that ends by a bug ends its owner
         try:
@@ -147,7 +148,8 @@ class Worker:
                 await self._handle(own, self._processor, batch, relay)
             await self._finish(own, relay)
         finally:
-            await self._processor.close()
+            if self._processor is not None:
+                await self._processor.close()
             relaying.cancel()
             with suppress(asyncio.CancelledError):
                 await relaying
@@ -199,7 +201,7 @@ class Worker:
             if self._backlog or self._requests or (due is not None and due <= now):
                 return self._take_batch(now)
             with suppress(TimeoutError):
-                async with asyncio.timeout(None if due is None else (due - now).total_seconds()):
+                async with asyncio.timeout(None if due is None else min((due - now).total_seconds(), LONGEST_SLEEP_S)):
                     await self._wake.wait()
         return None
 
@@ -229,7 +231,7 @@ class Worker:
                 await processor.prepare(batch)
                 effects = await self._transact(own, processor, batch)
         except AGAIN as error:
-            await self._recover(own, batch, error)
+            await self._recover(own, processor, batch, error)
             return
         except BaseException:
             self._answer([unavailable("owner")] * len(batch.requests))
@@ -267,7 +269,7 @@ class Worker:
         telemetry.count("trunkline.dlq.messages", len(rejected), group=self._context.group)
         return [dead_letter(r, self._context.dlq_topic, self._context.group) for r in rejected]
 
-    async def _recover(self, own: Claim, batch: Batch, error: BaseException) -> None:
+    async def _recover(self, own: Claim, processor: Processor, batch: Batch, error: BaseException) -> None:
         """Nobody knows whether the COMMIT went through: read the position again, keep what is left, load anew."""
         telemetry.count("trunkline.batch.retries", 1, group=own.group)
         log.warning("batch kept, trying again", group=own.group, part=own.partition, error=repr(error))
@@ -277,7 +279,7 @@ class Worker:
         await asyncio.sleep(0.2)
         self.position = await self._patiently(lambda: partitions.position(self._context.pool, own))
         self._backlog.drop_before(self.position)
-        await self._processor.close()
+        await processor.close()
         self._processor = await self._patiently(lambda: self._loaded(own))
 
     def _answer(self, answers: Sequence[Any]) -> None:

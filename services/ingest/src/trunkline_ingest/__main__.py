@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 
 import structlog
 from trunkline_common import rpc, run, topics
@@ -19,9 +20,13 @@ from trunkline_ingest.settings import IngestSettings
 
 log = structlog.get_logger(__name__)
 
+# A request leaves next to nothing in cycles: looked for after every 700 objects, they cost a few per cent of the time.
+GARBAGE = 20_000
+
 
 async def main(settings: IngestSettings, stop: run.Stop) -> None:
     """Serve until stopped; ready when every tenant's configuration is read."""
+    gc.set_threshold(GARBAGE)
     await topics.verify(settings.kafka)
     directory = Directory()
     tenants = Tenants(settings.kafka, directory.take)

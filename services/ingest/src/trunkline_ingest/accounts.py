@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from trunkline.config.v1.config_pb2 import ChannelAccount, TenantConfig
 
 from trunkline_ingest.ids import pool_id
+from trunkline_ingest.labels import PRIORITIES
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +19,8 @@ class Account:
     #: "<tenant>/<pool>" of the account's team.
     pool: str
     config: ChannelAccount
+    #: The names of the tenant's priorities.
+    priorities: Collection[str] = PRIORITIES
 
 
 class Directory:
@@ -33,9 +37,10 @@ class Directory:
         if known is not None and known.version > config.version:
             return
         pools = {team.id: team.pool for team in config.teams}
+        priorities = priorities_of(config)
         self._configs[config.tenant] = config
         self._accounts[config.tenant] = {
-            a.id: Account(config.tenant, pool_id(config.tenant, pools[a.team]), a)
+            a.id: Account(config.tenant, pool_id(config.tenant, pools[a.team]), a, priorities)
             for a in config.accounts
             if a.team in pools
         }
@@ -60,6 +65,11 @@ class Directory:
     def by_address(self, address: str) -> list[Account]:
         """The mail accounts with this address, in any case and with or without `+anything`."""
         return self._mail.get(mailbox_of(address), [])
+
+
+def priorities_of(config: TenantConfig) -> Collection[str]:
+    """The names a message of the tenant may give as its priority."""
+    return frozenset(config.priorities) or PRIORITIES
 
 
 def mailbox_of(address: str) -> str:

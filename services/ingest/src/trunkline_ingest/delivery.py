@@ -68,7 +68,8 @@ class Deliveries:
 
     def make(self, partition: int) -> Delivery:
         """The state of a partition that was just claimed."""
-        return Delivery(self._tasks, self._attempts[partition], self._submit(partition), self._provider.clock)
+        provider, attempts = self._provider, self._attempts[partition]
+        return Delivery(self._tasks, attempts, self._submit(partition), provider.clock, provider.show)
 
     def _submit(self, partition: int) -> Callable[[Outcome], Awaitable[None]]:
         async def submit(outcome: Outcome) -> None:

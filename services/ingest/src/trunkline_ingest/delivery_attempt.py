@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, timedelta
 
 import structlog
 from opentelemetry.trace import SpanKind
-from trunkline.outbound.v1.outbound_message_pb2 import OutboundMessage
+from trunkline.config.v1.config_pb2 import ChannelAccount
+from trunkline.outbound.v1.outbound_message_pb2 import OutboundMessage, TypingIndicator
 from trunkline_common import telemetry
 from trunkline_common.clock import Clock
 from trunkline_common.tenants import Tenants
@@ -17,6 +19,7 @@ from trunkline_ingest.channels.adapter import Adapter
 from trunkline_ingest.channels.sending import SendContext, SendFailed, SendRefused, Sent
 from trunkline_ingest.delivery_policy import next_attempt
 from trunkline_ingest.delivery_store import Finished, Outcome, Postponed, Waiting
+from trunkline_ingest.delivery_typing import WORTH, Typing, count
 
 log = structlog.get_logger(__name__)
 
@@ -60,13 +63,38 @@ class Provider:
         adapter = self.channels.get(message.channel)
         if adapter is None:
             raise SendRefused(f"channel {message.channel} cannot send")
+        account = self._account(message)
+        async with asyncio.timeout(LONGEST_SEND):
+            return await adapter.send(message, account, self.context)
+
+    def _account(self, message: OutboundMessage | TypingIndicator) -> ChannelAccount:
         config = self.tenants.get(message.tenant)
         wanted = (message.account, message.channel)
         account = next((a for a in config.accounts if (a.id, a.channel) == wanted), None) if config else None
         if account is None:
             raise SendFailed("the account is not in the tenant's configuration")
-        async with asyncio.timeout(LONGEST_SEND):
-            return await adapter.send(message, account, self.context)
+        return account
+
+    async def show(self, typing: Typing) -> None:
+        """Show that an agent types, if it is still worth it; never raises, and nobody is told."""
+        try:
+            outcome = await self._shown(typing.indicator)
+        except Exception as error:  # noqa: BLE001 - an indicator that is not shown is no harm; it is counted
+            outcome = "failed"
+            log.info("typing not shown", channel=typing.indicator.channel, reason=type(error).__qualname__,
+                     **telemetry.trace_fields(typing.traceparent))  # fmt: skip
+        count(typing, outcome)
+
+    async def _shown(self, indicator: TypingIndicator) -> str:
+        adapter = self.channels.get(indicator.channel)
+        if adapter is None or adapter.typing is None:
+            return "ignored"
+        left = WORTH - (self.clock() - indicator.created_at.ToDatetime(tzinfo=UTC))
+        if left <= timedelta(0):
+            return "old"
+        async with asyncio.timeout(left.total_seconds()):
+            shown = await adapter.typing(indicator, self._account(indicator), self.context)
+        return "shown" if shown else "ignored"
 
     def _not_sent(
         self, waiting: Waiting, reason: str, traceparent: str, *, refused: bool, retry_after: float | None

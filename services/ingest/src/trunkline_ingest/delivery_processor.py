@@ -18,7 +18,8 @@ from trunkline_common.processor import Batch, Effects, Processor, decode
 from trunkline_ingest import delivery_store as store
 from trunkline_ingest.delivery_attempt import Attempts
 from trunkline_ingest.delivery_sender import Sender
-from trunkline_ingest.delivery_store import Finished, Outcome, Postponed
+from trunkline_ingest.delivery_store import Finished, New, Outcome, Postponed
+from trunkline_ingest.delivery_typing import Attempt, Indicators, Typing
 from trunkline_ingest.delivery_wire import parse, receipt
 
 #: What is in the air when the partition goes gets this long to come back; within the 8 s a revocation may take.
@@ -33,11 +34,17 @@ class Delivery(Processor):
     _claim: Claim
 
     def __init__(
-        self, tasks: asyncio.TaskGroup, attempts: Attempts, submit: Callable[[Outcome], Awaitable[None]], clock: Clock
+        self,
+        tasks: asyncio.TaskGroup,
+        attempts: Attempts,
+        submit: Callable[[Outcome], Awaitable[None]],
+        clock: Clock,
+        show: Attempt,
     ) -> None:
         self._tasks, self._attempts, self._submit, self._clock = tasks, attempts, submit, clock
         self._senders: dict[str, tuple[Sender, asyncio.Task[None]]] = {}
         self._touched: set[str] = set()
+        self._indicators, self._typing = Indicators(tasks, show), list[Typing]()
         self._purge_at = datetime.min.replace(tzinfo=UTC)
 
     async def load(self, pool: Pool, claim: Claim) -> None:
@@ -54,7 +61,9 @@ class Delivery(Processor):
     async def process(self, tx: Connection, batch: Batch) -> Effects:
         """Take new messages and what became of earlier ones."""
         parsed, rejected = decode(batch.records, parse)
-        self._touched = set(await store.insert(tx, self._claim.partition, batch.now, [new for _, new in parsed]))
+        self._typing = [found for _, found in parsed if isinstance(found, Typing)]
+        new = [found for _, found in parsed if isinstance(found, New)]
+        self._touched = set(await store.insert(tx, self._claim.partition, batch.now, new))
         messages = await self._note(tx, [request.content for request in batch.requests], batch.now)
         if batch.now >= self._purge_at:
             await store.purge(tx, self._claim.partition, batch.now)
@@ -71,6 +80,7 @@ class Delivery(Processor):
         """What was taken may be sent."""
         for account in self._touched:
             self._wake(account)
+        self._indicators.show(self._typing)
 
     def _wake(self, account: str) -> None:
         if account not in self._senders:
@@ -83,6 +93,7 @@ class Delivery(Processor):
         for _, task in self._senders.values():
             task.cancel()
         self._senders = {}
+        self._indicators.cancel()
         outcomes = await self._attempts.settle(GRACE_SECONDS)
         with suppress(Fenced, *OUTAGES):
             if outcomes:

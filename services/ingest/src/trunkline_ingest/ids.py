@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import uuid
+from hashlib import sha1
+from json.encoder import encode_basestring_ascii
 
 # Changing it would make every conversation a new one.
 NAMESPACE = uuid.UUID("6f1c2a57-4f0e-5d0b-9c2e-7a1d3f7b8e44")
@@ -26,4 +27,8 @@ def pool_id(tenant: str, pool: str) -> str:
 
 def _uuid5(*parts: str) -> str:
     # JSON, because a separator could occur in a part; ASCII, because a part may hold a lone surrogate.
-    return str(uuid.uuid5(NAMESPACE, json.dumps(parts)))
+    # What uuid.uuid5(NAMESPACE, json.dumps(parts)) says, in a third of its time: every message needs two.
+    name = f"[{', '.join(map(encode_basestring_ascii, parts))}]".encode()
+    found = sha1(NAMESPACE.bytes + name, usedforsecurity=False).hexdigest()
+    variant = "89ab"[int(found[16], 16) & 3]
+    return f"{found[:8]}-{found[8:12]}-5{found[13:16]}-{variant}{found[17:20]}-{found[20:32]}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import UTC, datetime
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
@@ -13,7 +13,7 @@ from trunkline.inbound.v1.inbound_event_pb2 import InboundEvent
 from trunkline.ingest.v1.ingress_event_pb2 import IngressMessage
 from trunkline_common.errors import InvalidMessage
 
-from trunkline_ingest import ids, wire
+from trunkline_ingest import ids, labels, wire
 from trunkline_ingest.channels.adapter import Arrival
 from trunkline_ingest.intake_cloudevents import JSON, Event, json_object
 from trunkline_ingest.intake_reasons import Reason
@@ -21,7 +21,6 @@ from trunkline_ingest.model import Attachment, Message
 
 PROTOBUF = ("application/protobuf", "application/x-protobuf")
 LONGEST_ID = 512  # characters of a message id, thread key or address
-FIRST_SECOND, LAST_SECOND = -62135596800, 253402300799  # what a protobuf Timestamp may hold: years 1 to 9999
 
 
 def parse(event: Event) -> IngressMessage:
@@ -76,7 +75,7 @@ def _unknown(kind: Descriptor, document: dict[str, object], under: str) -> Itera
 
 def _inside(field: FieldDescriptor, value: object, path: str) -> Iterator[tuple[str, list[str]]]:
     inner = field.message_type
-    if inner is None or inner.full_name.startswith("google.protobuf."):
+    if inner is None or inner.GetOptions().map_entry or inner.full_name.startswith("google.protobuf."):
         return
     if isinstance(value, dict):
         yield from _unknown(inner, value, f"{path}.")
@@ -107,8 +106,20 @@ def account_of(message: IngressMessage, source: str, config: TenantConfig | None
     return account
 
 
-def check(message: IngressMessage) -> None:
-    """Raise InvalidMessage where a field that decides identity is missing or unusable."""
+def check(message: IngressMessage, priorities: Collection[str]) -> None:
+    """Raise InvalidMessage where a field is missing or unusable."""
+    _check_identity(message)
+    for field, description in labels.problems(labels_of(message), priorities):
+        raise InvalidMessage(Reason.INVALID_FIELD, f"{field} {description}")
+    if len(message.content.attachments) > wire.MAX_ATTACHMENTS:
+        detail = f"content.attachments has more than {wire.MAX_ATTACHMENTS} entries"
+        raise InvalidMessage(Reason.INVALID_FIELD, detail)
+    at = message.sent_at
+    if not (wire.FIRST_SECOND <= at.seconds <= wire.LAST_SECOND and 0 <= at.nanos < 1_000_000_000):
+        raise InvalidMessage(Reason.INVALID_FIELD, "sent_at is outside the years 1 to 9999")
+
+
+def _check_identity(message: IngressMessage) -> None:
     deciding = (
         ("message_id", message.message_id),
         ("thread_key", message.thread_key),
@@ -121,12 +132,6 @@ def check(message: IngressMessage) -> None:
             raise InvalidMessage(Reason.INVALID_FIELD, f"{path} is longer than {LONGEST_ID} characters")
         if "\0" in value:
             raise InvalidMessage(Reason.INVALID_FIELD, f"{path} holds the character U+0000")
-    if len(message.content.attachments) > wire.MAX_ATTACHMENTS:
-        detail = f"content.attachments has more than {wire.MAX_ATTACHMENTS} entries"
-        raise InvalidMessage(Reason.INVALID_FIELD, detail)
-    at = message.sent_at
-    if not (FIRST_SECOND <= at.seconds <= LAST_SECOND and 0 <= at.nanos < 1_000_000_000):
-        raise InvalidMessage(Reason.INVALID_FIELD, "sent_at is outside the years 1 to 9999")
 
 
 def normalise(message: IngressMessage, account: ChannelAccount, config: TenantConfig, now: datetime) -> InboundEvent:
@@ -143,8 +148,15 @@ def normalise(message: IngressMessage, account: ChannelAccount, config: TenantCo
             Attachment(a.ref, a.content_type, a.name, a.size_bytes, a.sha256) for a in message.content.attachments
         ),
         provider_time=message.sent_at.ToDatetime(UTC) if message.HasField("sent_at") else None,
+        labels=labels_of(message),
     )
     return wire.to_event(said, arrival)
+
+
+def labels_of(message: IngressMessage) -> labels.Labels:
+    """What the integrator knows of the conversation."""
+    attributes = tuple(sorted(message.attributes.items()))
+    return labels.Labels(message.language, tuple(message.tags), attributes, message.priority)
 
 
 def pool_of(account: ChannelAccount, config: TenantConfig) -> str:

@@ -15,6 +15,7 @@ from trunkline_common.processor import Batch, Effects, Processor
 from trunkline_common.tenants import Tenants
 
 from trunkline_ingest import ingress, intake_cloudevents, wire
+from trunkline_ingest.accounts import priorities_of
 from trunkline_ingest.intake_reasons import Reason
 
 LARGEST_RECORD = 256 * 1024
@@ -51,7 +52,7 @@ def accept(record: Record, tenants: Tenants, now: datetime) -> InboundEvent:
     config: TenantConfig | None = tenants.get(message.tenant)
     account = ingress.account_of(message, event.source, config)
     assert config is not None  # noqa: S101 - account_of refuses a tenant without configuration
-    ingress.check(message)
+    ingress.check(message, priorities_of(config))
     return ingress.normalise(message, account, config, now)
 
 

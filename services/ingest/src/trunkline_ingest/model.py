@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from trunkline_ingest.labels import NONE, Labels
+
 Status = Literal["sent", "delivered", "read", "failed"]
 
 
@@ -35,6 +37,9 @@ class Message:
     automatic: bool = False
     reply_address: str = ""
     references: tuple[str, ...] = ()
+    labels: Labels = NONE
+    #: Names of headers that say something we cannot use: left out and counted.
+    dropped: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

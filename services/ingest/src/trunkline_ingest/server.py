@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from trunkline.config.v1.config_pb2 import ChannelAccount, TenantConfig
@@ -13,7 +14,7 @@ from trunkline_common.clock import Clock
 from trunkline_common.errors import InvalidMessage, Refused, Violation, invalid_request, unavailable
 
 from trunkline_ingest import ingress, wire
-from trunkline_ingest.accounts import Directory
+from trunkline_ingest.accounts import Directory, priorities_of
 from trunkline_ingest.publisher import KafkaDown, Publisher
 
 POLICY = {
@@ -36,7 +37,7 @@ class IngestServicer(pb_grpc.IngestServiceServicer):
     ) -> pb.PublishMessageResponse:
         message, tenant = request.message, auth.caller().tenant
         config, account = self._account(tenant, message.account)
-        check(message, tenant)
+        check(message, tenant, priorities_of(config))
         event = ingress.normalise(message, account, config, self._clock())
         try:
             await self._publisher.publish([wire.record(event, telemetry.traceparent())])
@@ -65,14 +66,14 @@ class IngestServicer(pb_grpc.IngestServiceServicer):
         return config, found.config
 
 
-def check(message: IngressMessage, tenant: str) -> None:
+def check(message: IngressMessage, tenant: str, priorities: Collection[str]) -> None:
     """The rules of the ingress topic hold here too; the tenant is the token's."""
     if message.tenant not in ("", tenant):
         raise invalid_request(Violation("message.tenant", "must be empty or the token's tenant"))
     if not message.content.text.strip() and not message.content.attachments:
         raise invalid_request(Violation("message.content", "needs text or an attachment"))
     try:
-        ingress.check(message)
+        ingress.check(message, priorities)
     except InvalidMessage as error:
         field, _, what = error.detail.partition(" ")
         raise invalid_request(Violation(f"message.{field}", what)) from None

@@ -80,7 +80,7 @@ class Mailroom:
         headers = {email.MAIL_FROM: envelope.mail_from or "", email.RCPT_TO: address}
         content = envelope.content
         raw = Raw("DATA", "", "", headers, content if isinstance(content, bytes) else b"")
-        arrival = Arrival(account.tenant, account.pool, account.config, self.clock())
+        arrival = Arrival(account.tenant, account.pool, account.config, self.clock(), account.priorities)
         # Megabytes of MIME take a while: not in the loop.
         facts = await asyncio.to_thread(_read, raw, arrival)
         await publish_facts(self.publisher, facts, arrival)

@@ -23,6 +23,7 @@ from trunkline_ingest.secret_files import SecretFiles, SecretMissing
 
 log = structlog.get_logger(__name__)
 
+ROUTE = "/webhooks/{channel}/{tenant}/{account}"
 MAX_BODY = 1024 * 1024
 BODY_SECONDS = 10
 RETRY_AFTER_SECONDS = 5
@@ -58,22 +59,16 @@ class Webhooks:
     def app(self) -> web.Application:
         """The application; a body over the cap is refused before it is hashed."""
         app = web.Application(client_max_size=MAX_BODY)
-        app.router.add_post("/webhooks/{channel}/{tenant}/{account}", self._post)
-        app.router.add_get("/webhooks/{channel}/{tenant}/{account}", self._get, allow_head=False)
+        app.router.add_post(ROUTE, self._answer)
+        app.router.add_get(ROUTE, self._answer, allow_head=False)
         app.router.add_get("/healthz", _healthy)
         return app
 
-    async def _post(self, request: web.Request) -> web.Response:
-        return await self._observed(request, "POST")
-
-    async def _get(self, request: web.Request) -> web.Response:
-        return await self._observed(request, "GET")
-
-    async def _observed(self, request: web.Request, method: str) -> web.Response:
+    async def _answer(self, request: web.Request) -> web.Response:
         """A trace begins here: what a stranger sends as traceparent is not believed."""
-        asked = request.match_info["channel"]
+        asked, method = request.match_info["channel"], request.method
         channel = asked if asked in CHANNELS else "unknown"
-        attributes = {"http.request.method": method, "http.route": "/webhooks/{channel}/{tenant}/{account}"}
+        attributes = {"http.request.method": method, "http.route": ROUTE}
         with telemetry.server_span(f"{method} /webhooks/{channel}", None, SpanKind.SERVER, attributes) as span:
             try:
                 response = await (self._receive(request) if method == "POST" else self._shake(request))
@@ -92,7 +87,7 @@ class Webhooks:
         secret = await self._secret(account, adapter.secret) if adapter.secret else ""
         adapter.verify(raw, account.config, secret)
         payload = adapter.parse(raw)
-        arrival = Arrival(account.tenant, account.pool, account.config, self._clock())
+        arrival = Arrival(account.tenant, account.pool, account.config, self._clock(), account.priorities)
         facts = adapter.normalise(payload, arrival)
         return _response(adapter.accepted(await publish_facts(self._publisher, facts, arrival)))
 
@@ -146,8 +141,7 @@ async def _raw(request: web.Request) -> Raw:
         raise Refusal(413, "TOO_LARGE") from None
     except TimeoutError:
         raise Refusal(408, "TOO_SLOW") from None
-    headers = {name.lower(): value for name, value in request.headers.items()}
-    return Raw(request.method, f"{request.scheme}://{request.host}", request.raw_path, headers, body)
+    return Raw(request.method, f"{request.scheme}://{request.host}", request.raw_path, request.headers, body)
 
 
 async def _body(request: web.Request) -> bytes:

@@ -19,9 +19,10 @@ from trunkline_common.auth import Authenticator
 from trunkline_common.clock import utc_now
 from trunkline_common.deadletters import Rejected, dead_letter
 from trunkline_common.errors import InvalidMessage
-from trunkline_common.kafka import CompactedTable, KafkaError, Outgoing, Record
+from trunkline_common.kafka import KafkaError, Outgoing, Record
 from trunkline_common.run import say_ready
 from trunkline_common.settings import load
+from trunkline_common.tail import CompactedTable
 
 from trunkline_insights import logs, server, wire
 from trunkline_insights.partitions import GROUP, Boards, Shards, Share

@@ -28,11 +28,12 @@ from trunkline_common.tenants import Tenants
 from trunkline_common.worker import Context
 
 from trunkline_router import config_server, explain_server, server, simulation_store, store, wire_config
+from trunkline_router.advice import Advisor
 from trunkline_router.config_server import ConfigServer
 from trunkline_router.directory import Directory
 from trunkline_router.explain_server import ExplainServer
 from trunkline_router.gate import GROUP, TOPIC, Gate
-from trunkline_router.lookup import TimelineLookup
+from trunkline_router.lookup import DueLookup, SlaLookup, TimelineLookup, not_asked
 from trunkline_router.processor import PoolProcessor
 from trunkline_router.requests import Reconfigured
 from trunkline_router.server import RouterServer
@@ -85,14 +86,19 @@ async def _consumer(stack: AsyncExitStack, settings: Settings, pool: postgres.Po
     channel = await stack.enter_async_context(rpc.plain_channel(settings.timeline_target))
     token = settings.service_token_file.read_text().strip() if settings.service_token_file else ""
     channel.get_state(try_to_connect=True)  # the first lookup has 50 ms and none to spare for a handshake
-    lookup = TimelineLookup(channel, token)
+    dues: DueLookup = not_asked
+    if settings.sla_target:
+        sla = await stack.enter_async_context(rpc.plain_channel(settings.sla_target))
+        sla.get_state(try_to_connect=True)
+        dues = SlaLookup(sla, token)
+    advisor = Advisor(TimelineLookup(channel, token), dues)
     context = Context(
         group=GROUP,
         owner=settings.advertise,
         dlq_topic="trunkline.inbound.dlq.v1",
         pool=pool,
         producer=producer,
-        make=lambda _partition: PoolProcessor(pool, lookup),
+        make=lambda _partition: PoolProcessor(pool, advisor),
         clock=utc_now,
     )
     return Consumer.of(settings, context, TOPIC)

@@ -12,8 +12,8 @@ from trunkline_router import estimate, policies
 from trunkline_router.events import AttributesChanged, ConversationQueued, MessageSent, OfferRescinded, Payload
 from trunkline_router.facts import Content, QueueReason, RescindReason
 from trunkline_router.inputs import ChangeAttributes
-from trunkline_router.pool import Conversation, Status
-from trunkline_router.routing import AutoText, TextKind
+from trunkline_router.pool import ENDED, Conversation, Pool, Status
+from trunkline_router.routing import AutoText, PolicyConfig, TextKind
 from trunkline_router.state import Engine
 
 Decision = list[tuple[str, Payload]]
@@ -58,7 +58,10 @@ def attributes(engine: Engine, c: Conversation, command: ChangeAttributes, now: 
     )
     if new == known:
         return []
-    return [AttributesChanged(new), *placed_anew(engine, c, replace(c, attributes=new), now)]
+    after = replace(c, attributes=new)
+    moved = placed_anew(engine, c, after, now)
+    waits = bool(c.unanswered) and c.status not in ENDED
+    return [AttributesChanged(new), *(invited(engine, after, moved, now) if waits else ()), *moved]
 
 
 def placed_anew(engine: Engine, c: Conversation, after: Conversation, now: datetime) -> list[Payload]:
@@ -94,18 +97,52 @@ def _wanted(q: ConversationQueued) -> tuple[object, ...]:
 # -- automatic texts
 
 
-def text(engine: Engine, c: Conversation, kind: TextKind, now: datetime) -> list[Payload]:
+def said_by(
+    pool: Pool, c: Conversation, agent_id: str, message_id: str, content: Content, through: int = 0
+) -> MessageSent:
+    """What an agent, a person or a bot, says to the customer."""
+    bot = is_bot(pool, agent_id)
+    return MessageSent(message_id, agent_id, content, c.channel, c.account, answers_through_seq=through, bot=bot)
+
+
+def is_bot(pool: Pool, agent_id: str) -> bool:
+    """Whether the agent is one; nobody is a person."""
+    agent = pool.agents.get(agent_id)
+    return agent is not None and agent.config.bot
+
+
+def text(engine: Engine, c: Conversation, kind: TextKind, now: datetime) -> list[MessageSent]:
     """The tenant's text of a kind, once a cycle; nothing where there is none for the channel."""
-    found = _chosen(engine.pool.config.texts, kind, c.channel, c.attributes.language)
-    if found is None or kind in c.told:
+    said = None if kind in c.told else rendered(engine, c, kind, now)
+    if said is None:
         return []
-    told = values(engine, c, now) | (_wait(engine, c) if "wait." in found.text else {})
-    said = engine.tools.template(found.text)(told)
     message_id = str(uuid5(TEXTS, f"{engine.pool.id}/{c.id}/{c.cycle}/{kind}"))
-    return [MessageSent(message_id, "", Content(said), c.channel, c.account, kind)]
+    return [MessageSent(message_id, "", said, c.channel, c.account, kind)]
 
 
-def closing_text(engine: Engine, c: Conversation, now: datetime) -> list[Payload]:
+def rendered(engine: Engine, c: Conversation, kind: TextKind, now: datetime) -> Content | None:
+    """What the text of a kind says; None where there is none for the channel and language."""
+    found = _chosen(engine.pool.config.texts, kind, c.channel, c.attributes.language)
+    if found is None:
+        return None
+    told = values(engine, c, now) | (_wait(engine, c) if "wait." in found.text else {})
+    return Content(engine.tools.template(found.text)(told))
+
+
+def invitation(engine: Engine, c: Conversation, policy: PolicyConfig, now: datetime) -> list[MessageSent]:
+    """Let us go on in private: said in public where the policy that holds says so. No reply: that is still owed."""
+    return text(engine, c, TextKind.PRIVATE, now) if policy.invite_private and c.attributes.public else []
+
+
+def invited(engine: Engine, c: Conversation, moved: Iterable[Payload], now: datetime) -> list[MessageSent]:
+    """The same for what is under way, whoever has it: by the policy that holds now, in the team where it goes now."""
+    if not c.attributes.public or TextKind.PRIVATE in c.told:
+        return []
+    team = next((p.team for p in moved if isinstance(p, ConversationQueued)), c.team)
+    return invitation(engine, replace(c, team=team), policies.select(engine, c, now), now)
+
+
+def closing_text(engine: Engine, c: Conversation, now: datetime) -> list[MessageSent]:
     """What is said at the end."""
     return text(engine, c, TextKind.CLOSING, now)
 
@@ -131,6 +168,7 @@ def values(engine: Engine, c: Conversation, now: datetime) -> dict[str, Any]:
     hours = dict(engine.pool.config.calendars).get(team.calendar) if team and team.calendar else None
     opens = engine.tools.hours(hours).next_open(now) if hours else None
     agent = engine.pool.agents.get(c.agent or c.last_agent)
+    others = [a for a in engine.pool.config.addresses if a.channel != c.channel]
     return {
         "customer.name": name,
         "customer.first_name": name.partition(" ")[0],
@@ -143,4 +181,7 @@ def values(engine: Engine, c: Conversation, now: datetime) -> dict[str, Any]:
         "opens_at": opens.strftime("%Y-%m-%d %H:%M UTC") if opens else "",
         "attributes": dict(c.attributes.values),
         "tenant.name": engine.pool.tenant,
+        "alternative.channel": others[0].channel if others else "",
+        "alternative.address": others[0].address if others else "",
+        "channels": ", ".join(f"{a.channel} {a.address}" for a in others),
     }

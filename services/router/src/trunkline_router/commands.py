@@ -5,15 +5,13 @@ from __future__ import annotations
 from datetime import datetime
 from typing import assert_never
 
-from trunkline_router import changes, moves, policies, refusals
+from trunkline_router import changes, closing, moves, policies, refusals
 from trunkline_router.changes import Decision
 from trunkline_router.events import (
     ConversationAssigned,
     ConversationReopened,
-    ConversationResolved,
     ConversationSnoozed,
     ConversationWoken,
-    MessageSent,
     NoteAdded,
     OfferDeclined,
     Payload,
@@ -65,9 +63,11 @@ def _about(engine: Engine, c: Conversation, command: ConversationCommand, asked:
             return _accept(c, command)
         case DeclineOffer():
             return _decline(engine, c, command, now)
-        case SendReply(_, agent_id, message_id, content):
+        case SendReply(_, agent_id, message_id, content, through):
             must_hold(c, agent_id, asked)
-            return [MessageSent(message_id, agent_id, content, c.channel, c.account)]
+            if not 0 <= through <= c.seq:
+                raise refusals.wrong_seq("answers_through_seq", c)
+            return [changes.said_by(engine.pool, c, agent_id, message_id, content, through)]
         case AddNote(_, agent_id, note_id, text):
             return [NoteAdded(note_id, agent_id, text)]
         case Transfer():
@@ -82,8 +82,8 @@ def _about(engine: Engine, c: Conversation, command: ConversationCommand, asked:
             return _snooze(c, command, asked, now)
         case Wake():
             return wake(engine, c, WakeReason.AGENT, now) if c.status is Status.SNOOZED else []
-        case Resolve(_, agent_id):
-            return _resolve(engine, c, agent_id, asked, now)
+        case Resolve():
+            return _resolve(engine, c, command, asked, now)
         case Reopen():
             return _reopen(engine, c, now)
         case ChangeAttributes():
@@ -110,14 +110,21 @@ def known_conversation(engine: Engine, conversation_id: str) -> Conversation:
     conversation = engine.pool.conversations.get(conversation_id)
     if conversation is None:
         raise refusals.no_conversation(conversation_id)
+    if conversation.status is Status.MOVED:
+        raise refusals.moved(conversation_id, conversation.moved_to)
     return conversation
 
 
 def must_hold(c: Conversation, agent_id: str, asked: Input) -> None:
     """Only who has it may do this; a supervisor may for them."""
+    must_be_theirs(c, agent_id, supervising=asked.supervising)
+
+
+def must_be_theirs(c: Conversation, agent_id: str, *, supervising: bool) -> None:
+    """Assigned, and to that agent unless a supervisor asks."""
     if c.status is not Status.ASSIGNED:
         raise refusals.wrong_status(c, "accept it first")
-    if c.agent != agent_id and not asked.supervising:
+    if c.agent != agent_id and not supervising:
         raise refusals.not_assigned(c)
 
 
@@ -165,14 +172,12 @@ def wake(engine: Engine, c: Conversation, reason: WakeReason, now: datetime) -> 
     return [ConversationWoken(reason, ""), policies.again(engine, c, now, QueueReason.WOKEN)]
 
 
-def _resolve(engine: Engine, c: Conversation, agent_id: str, asked: Input, now: datetime) -> list[Payload]:
+def _resolve(engine: Engine, c: Conversation, command: Resolve, asked: Input, now: datetime) -> list[Payload]:
     if c.status is Status.RESOLVED:
         return []
     if not asked.supervising and c.status is not Status.SNOOZED:
-        must_hold(c, agent_id, asked)
-    closing = changes.closing_text(engine, c, now)
-    wrap = changes.wrap_until(engine, c, now)
-    return [*changes.rescinds(c, RescindReason.RESOLVED), *closing, ConversationResolved(agent_id, c.team, wrap)]
+        must_hold(c, command.agent_id, asked)
+    return closing.resolve(engine, c, command, now, supervising=asked.supervising)
 
 
 def _reopen(engine: Engine, c: Conversation, now: datetime) -> list[Payload]:

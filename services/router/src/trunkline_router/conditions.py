@@ -35,6 +35,7 @@ FACTS: Mapping[str, type] = MappingProxyType(
         "status": str,
         "age_s": int,  # since the cycle began
         "waiting_s": int,  # since it entered the queue
+        "messages": int,  # of the customer, in this cycle
         "transfers": int,
         "reopened": bool,
         "returning": bool,  # the customer had earlier conversations

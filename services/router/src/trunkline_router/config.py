@@ -18,6 +18,7 @@ import yaml
 from trunkline.config.v1.config_pb2 import TenantConfig
 from trunkline_common.clock import utc_now
 from trunkline_common.errors import Refused, Violation
+from trunkline_common.files import InvalidFile, OnceLoader
 
 from trunkline_router import config_domain
 from trunkline_router.config_checks import check
@@ -57,8 +58,10 @@ def _load(text: str) -> Any:
     if len(text.encode()) > MAX_BYTES:
         raise refused([Violation("yaml", f"is larger than {MAX_BYTES} bytes")])
     try:
-        raw = yaml.safe_load(text)
+        raw = yaml.load(text, OnceLoader)  # noqa: S506 - a SafeLoader
         values = _values(raw, {})
+    except InvalidFile as error:
+        raise refused(error.violations) from error
     except (yaml.YAMLError, ValueError) as error:  # ValueError: a date that there is not, half a character
         raise refused([Violation("yaml", f"is not YAML: {error}")]) from error
     except RecursionError as error:

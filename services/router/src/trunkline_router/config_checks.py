@@ -14,9 +14,13 @@ from trunkline_router import config_models as models
 from trunkline_router.conditions import BadCondition, compile_condition
 from trunkline_router.config_parts import Parts
 from trunkline_router.config_policies import PREFERRED, check_policies
+from trunkline_router.config_promises import check_promises
 from trunkline_router.templates import BadTemplate, compile_template, must_fit
+from trunkline_router.wire_config import PUBLIC
 
 LANGUAGE = "$language"
+#: What a text may say of other channels, and how long an address may be.
+ELSEWHERE, MAX_ADDRESS = frozenset({"alternative.channel", "alternative.address", "channels"}), 200
 #: A field of an item and what it names.
 References = Iterator[tuple[str, str]]
 
@@ -32,7 +36,10 @@ def check(parts: Parts, at: datetime | None) -> Iterator[Violation]:
     yield from _channels(parts)
     yield from _conditions(parts)
     yield from _texts(parts)
+    yield from _invitations(parts)
+    yield from _addresses(parts)
     yield from check_policies(parts)
+    yield from check_promises(parts)
     if at is not None:
         yield from _never_open(parts, at)
 
@@ -90,6 +97,7 @@ REFERENCES: list[tuple[str, str, Callable[[Any], References]]] = [
     ("policies", "agents", lambda p: _of_steps(p, _preferred)),
     ("policies", "skills", lambda p: _of_steps(p, _required)),
     ("sla_policies", "teams", lambda p: _one("team", p.team)),
+    ("sla_policies", "calendars", lambda p: _one("calendar", p.calendar)),
     ("sources", "accounts", lambda s: _each("accounts", s.accounts)),
 ]
 
@@ -159,8 +167,32 @@ def _texts(parts: Parts) -> Iterator[Violation]:
             template = compile_template(text.text)
             if text.channel:
                 must_fit(template, text.channel)
+            if template.names & ELSEWHERE and not _reachable(parts, text.channel):
+                yield Violation(f"{path}.text", f"names another channel, but no account of one has {PUBLIC}")
         except BadTemplate as error:
             yield Violation(f"{path}.text", str(error))
+
+
+def _invitations(parts: Parts) -> Iterator[Violation]:
+    """A policy that invites has something to say."""
+    if not parts.whole("texts") or any(text.kind == "private" for _, text in parts.items["texts"]):
+        return
+    for path, policy in parts.items["policies"]:
+        if policy.invite_private:
+            yield Violation(f"{path}.invite_private", "there is no text of kind private")
+
+
+def _reachable(parts: Parts, channel: str | None) -> bool:
+    """Whether there is another channel to name; what cannot be read is taken for one."""
+    found = {a.channel for _, a in parts.items["accounts"] if a.options.get(PUBLIC)}
+    return bool(found - {channel}) or not parts.whole("accounts")
+
+
+def _addresses(parts: Parts) -> Iterator[Violation]:
+    for path, account in parts.items["accounts"]:
+        address = account.options.get(PUBLIC, "x")
+        if not address.strip() or len(address) > MAX_ADDRESS or not address.isprintable():
+            yield Violation(f"{path}.options.{PUBLIC}", f"must be 1 to {MAX_ADDRESS} printable characters")
 
 
 def _never_open(parts: Parts, at: datetime) -> Iterator[Violation]:

@@ -7,7 +7,7 @@ from dataclasses import fields
 from typing import Any, TypeVar
 
 from pydantic import BaseModel
-from trunkline.config.v1.config_pb2 import TenantConfig
+from trunkline.config.v1.config_pb2 import SlaPolicy, SlaRule, SlaStates, TenantConfig
 from trunkline_common.calendar_rules import canonical, to_dict
 
 from trunkline_router import config_models as models
@@ -32,8 +32,8 @@ T = TypeVar("T")
 
 def to_proto(document: models.Document, tenant: str) -> TenantConfig:
     """The configuration, without its version."""
-    config = TenantConfig(tenant=tenant, priorities=document.priorities)
-    for name in ("pools", "accounts", "skills", "sla_policies", "sources"):
+    config = TenantConfig(tenant=tenant, priorities=document.priorities, calendar=document.calendar)
+    for name in ("pools", "accounts", "skills", "sources"):
         for item in getattr(document, name) or ():
             getattr(config, name).add(**item.model_dump())
     for team in document.teams:
@@ -41,6 +41,7 @@ def to_proto(document: models.Document, tenant: str) -> TenantConfig:
     for name, domain in DOMAIN.items():
         for item in getattr(document, name):
             fill(getattr(config, name).add(), domain(item))
+    config.sla_policies.extend(map(to_sla_policy, document.sla_policies))
     for calendar in document.calendars:
         config.calendars.add(id=calendar.id, document=canonical(to_dict(calendar.rules())))
     config.limits.SetInParent()
@@ -111,6 +112,30 @@ def _step(step: models.StepModel, skills: Mapping[str, int]) -> StepConfig:
 def to_text(text: models.TextModel) -> AutoText:
     """An automatic text as the engine uses it."""
     return AutoText(TextKind(text.kind.upper()), text.text, text.channel or "", text.language or "")
+
+
+def to_sla_policy(policy: models.SlaPolicyModel) -> SlaPolicy:
+    """A promise as the contract has it: the engine keeps a part of it, the SLA service the rest."""
+    plain = policy.model_dump(exclude={"metrics", "warnings_percent", "warnings_remaining_s"})
+    return SlaPolicy(
+        **plain,
+        rules=[_rule(metric, rule) for metric, rule in policy.metrics.items()],
+        warnings_percent=sorted(set(policy.warnings_percent)),
+        no_warnings=not policy.warnings_percent,
+        warnings_remaining_s=sorted(set(policy.warnings_remaining_s), reverse=True),
+    )
+
+
+def _rule(metric: str, rule: models.SlaRuleModel) -> SlaRule:
+    return SlaRule(
+        metric=metric,
+        target_s=rule.target_s,
+        pause_on=None if rule.pause_on is None else SlaStates(names=rule.pause_on),
+        stop_on=None if rule.stop_on is None else SlaStates(names=rule.stop_on),
+        reopen=rule.reopen or "",
+        counts_first_message=rule.counts_first_message,
+        always=rule.calendar == "always",
+    )
 
 
 DOMAIN: Mapping[str, Callable[[Any], object]] = {

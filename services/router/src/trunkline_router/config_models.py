@@ -22,7 +22,13 @@ Units = Annotated[int, Field(ge=0, le=1000)]
 StrategyName = Literal["longest_idle", "least_loaded", "best_skill", "rotation", "least_assigned", "manual"]
 OrderName = Literal["boost", "strict", "edf"]
 ModeName = Literal["offer", "auto_assign"]
-TextName = Literal["acknowledgement", "offline", "deflection", "closing"]
+TextName = Literal["acknowledgement", "offline", "deflection", "closing", "private"]
+MetricName = Literal["first_response", "next_response", "periodic_update", "requester_wait", "agent_work", "resolution"]
+#: Of a promise, in seconds: "1 day" would leave open whether of business hours.
+Target = Annotated[int, Field(strict=True, ge=1, le=366 * 86_400)]
+Text = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
+#: A conversation's state as promises see it: snoozed is pending; callback: to be called; on_hold and closed never are.
+StateName = Literal["open", "pending", "on_hold", "callback", "rejected", "resolved", "closed"]
 
 
 class Strict(BaseModel):
@@ -55,6 +61,7 @@ class ChannelClassModel(Strict):
     broadcast: int = Field(1, ge=1, le=50)
     wrap_s: Seconds = 0
     when_agent_lost: Literal["keep", "requeue"] = "keep"
+    typing: bool = False
 
 
 class RateLimitModel(Strict):
@@ -139,6 +146,7 @@ class PolicyModel(Strict):
     id: Id
     when: str = ""
     tier: int = Field(1, ge=0, le=9)
+    invite_private: bool = False
     steps: list[StepModel] = Field(min_length=1, max_length=20)
     on_exhausted: Exhausted = Field(None, json_schema_extra={"default": "stay"})
 
@@ -178,14 +186,35 @@ class AccountModel(Strict):
     options: dict[str, str] = Field(default_factory=dict)
 
 
+class SlaRuleModel(Strict):
+    """What is promised of one metric. What is left out is as usual for it (sla 7.2)."""
+
+    target_s: Target
+    pause_on: list[StateName] | None = None
+    stop_on: list[StateName] | None = None
+    reopen: Literal["resume", "restart", "continue"] | None = None
+    counts_first_message: bool = False
+    calendar: Literal["business", "always"] = "business"
+
+
 class SlaPolicyModel(Strict):
-    """Targets in seconds; 0 means none."""
+    """What is promised to customers: in order, the first that fits applies."""
 
     id: Id
     team: str = ""
-    first_response_s: Seconds = 0
-    next_response_s: Seconds = 0
-    warnings_percent: list[Annotated[int, Field(ge=1, le=99)]] = [75, 90]
+    channels: list[Id] = Field(default_factory=list)
+    priorities: list[Id] = Field(default_factory=list)
+    tags: list[Text] = Field(default_factory=list)
+    attributes: dict[Text, str] = Field(default_factory=dict)
+    calendar: str = ""
+    metrics: dict[MetricName, SlaRuleModel] = Field(min_length=1)
+    last_word: bool = True
+    bot_reply_counts: bool = False
+    automation_counts: bool = False
+    warnings_percent: list[Annotated[int, Field(strict=True, ge=1, le=99)]] = Field([75, 90], max_length=20)
+    warnings_remaining_s: list[Target] = Field(default_factory=list, max_length=20)
+    repeat_s: Annotated[int, Field(strict=True, ge=0, le=366 * 86_400)] = 0
+    max_repeats: Annotated[int, Field(strict=True, ge=1, le=20)] = 8
 
 
 class SourceModel(Strict):
@@ -207,6 +236,7 @@ class Document(Strict):
     channel_classes: list[ChannelClassModel] = Field(default_factory=list)
     policies: list[PolicyModel] = Field(default_factory=list)
     calendars: list[NamedCalendarModel] = Field(default_factory=list)
+    calendar: str = ""
     limits: LimitsModel = LimitsModel()
     texts: list[TextModel] = Field(default_factory=list)
     sla_policies: list[SlaPolicyModel] = Field(default_factory=list)

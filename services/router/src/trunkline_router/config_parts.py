@@ -11,6 +11,7 @@ from trunkline_common.calendar_document import path
 from trunkline_common.errors import Violation
 
 from trunkline_router import config_models as models
+from trunkline_router.routing import PRIORITIES
 
 LISTS: Mapping[str, type[BaseModel]] = {
     "pools": models.PoolModel,
@@ -38,6 +39,10 @@ class Parts:
     #: The pool of each team, well-formed or not.
     pools: Mapping[str, str]
     limits: models.LimitsModel
+    #: The names of the priorities. None: any may be meant.
+    priorities: frozenset[str] | None
+    #: The tenant's own, "" where none is named.
+    calendar: str
 
     def known(self, name: str) -> frozenset[str] | None:
         """The ids that may be named; None: any."""
@@ -87,7 +92,15 @@ def _parts(raw: Mapping[str, Any], document: models.Document | None, wrong: set[
         {name: [_text(item, "id") for item in readable[name]] if name in readable else None for name in LISTS},
         {_text(t, "id"): _text(t, "pool", "default") for t in readable.get("teams", ())},
         models.LimitsModel.model_validate(limits),
+        _priorities(raw, wrong),
+        _text(raw, "calendar"),
     )
+
+
+def _priorities(raw: Mapping[str, Any], wrong: set[tuple[int | str, ...]]) -> frozenset[str] | None:
+    if any(place[0] == "priorities" for place in wrong if place):
+        return None
+    return frozenset(dict(raw.get("priorities", PRIORITIES)))
 
 
 def _text(item: Any, name: str, default: str = "") -> str:

@@ -9,7 +9,8 @@ from trunkline.config.v1.config_pb2 import TenantConfig
 from trunkline_common.errors import Refused, Violation, invalid_request
 from trunkline_common.postgres import Pool
 
-from trunkline_router import refusals, roster, store, wire_config
+from trunkline_router import refusals, roster, store, wire, wire_config
+from trunkline_router.handed import ConversationHandedOver
 from trunkline_router.refusals import Refusal
 
 FRESH_SECONDS = 1.0  # a configuration is read again after this; ownership of names changes rarely
@@ -37,15 +38,31 @@ class Directory:
         return sorted(wire_config.pools_of(await self.config(tenant)))
 
     async def of_conversation(self, tenant: str, conversation_id: str) -> str:
-        """The pool whose log has it. With one pool there is nothing to look up."""
+        """The pool that has it; with one pool there is nothing to look up. Raises Refused while it is on its way."""
         pools = await self.pools(tenant)
         if len(pools) == 1:
             return pools[0]
-        sql = "select pool from pool_log where conversation_id = $1 order by pool_seq desc limit 1"
-        found = await self._pool.fetchval(sql, conversation_id)
-        if found not in pools:
+        newest = await store.newest_by_pool(self._pool, pools, conversation_id)
+        if not newest:
             raise as_refused(refusals.no_conversation(conversation_id))
-        return str(found)
+        pool, last = max(newest, key=lambda found: found[1].seq)
+        if isinstance(last.payload, ConversationHandedOver):
+            raise as_refused(refusals.moved(conversation_id, last.payload.to_pool))
+        return pool
+
+    async def of_event(self, tenant: str, conversation_id: str, seq: int) -> str:
+        """The pool that decided an event of a conversation, whoever has it now; any that had it if none did."""
+        pools = await self.pools(tenant)
+        if len(pools) == 1:
+            return pools[0]
+        newest = await store.newest_by_pool(self._pool, pools, conversation_id)
+        if not newest:
+            raise as_refused(refusals.no_conversation(conversation_id))
+        for pool, last in newest[1:]:
+            rows = await store.log_of(self._pool, pool, [conversation_id], last.pool_seq)
+            if any(wire.from_pool_event(row).seq == seq for row in rows):
+                return pool
+        return newest[0][0]
 
     async def of_team(self, tenant: str, team: str) -> str:
         """The pool of a team."""
@@ -106,5 +123,6 @@ def not_configured(tenant: str) -> Refused:
 
 
 def as_refused(refusal: Refusal) -> Refused:
-    """A domain refusal as an answer."""
-    return Refused(refusal.code, refusal.reason, refusal.message, metadata=refusal.facts)
+    """A domain refusal as an answer; what nobody can answer now may be asked again."""
+    again = 1.0 if refusal.code == "UNAVAILABLE" else None
+    return Refused(refusal.code, refusal.reason, refusal.message, metadata=refusal.facts, retry_after=again)

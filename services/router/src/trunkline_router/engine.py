@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import get_args
 from uuid import UUID, uuid5
 
-from trunkline_router import agents, changes, commands, messages, policies, timers
+from trunkline_router import agents, changes, commands, handover, messages, policies, timers
 from trunkline_router.changes import Decision
 from trunkline_router.events import ConversationAssigned, ConversationQueued, Event, MessageSent, OfferMade, Payload
 from trunkline_router.facts import Actor, ActorType, QueueReason, RescindReason
 from trunkline_router.fold import evolve
+from trunkline_router.handed import ConversationTakenOver, TakeOver
 from trunkline_router.inputs import AgentCommand, Configure, Input, ReceiveMessage, RecordReceipt, Tick
 from trunkline_router.matching import Match, next_match
 from trunkline_router.pool import Conversation, Pool, Status
@@ -32,6 +34,8 @@ def event_id(pool: str, pool_seq: int) -> str:
 def handle(engine: Engine, asked: Input, now: datetime) -> list[Event]:
     """Decide one input, match what can be matched, and hold the new state. Raises Refusal: nothing changed."""
     now = max(now, engine.pool.last_at)
+    if isinstance(asked.body, TakeOver):
+        now = max(now, asked.body.at)  # the other pool's clock may be ahead
     engine.pass_time(now)
     own = Input(asked.body, asked.cause, SYSTEM)
     if isinstance(asked.body, Tick):
@@ -50,6 +54,8 @@ def decide(engine: Engine, asked: Input, now: datetime) -> Decision:
             return messages.receive(engine, body, now)
         case RecordReceipt():
             return messages.receipt(engine.pool, body)
+        case TakeOver():
+            return handover.take_over(engine, body, now)
         case Configure(configuration):
             return _configure(engine, configuration)
         case Tick():
@@ -68,7 +74,7 @@ def _record(engine: Engine, decision: Decision, asked: Input, now: datetime) -> 
         event = Event(
             pool_seq=pool.seq + 1,
             conversation_id=conversation_id,
-            seq=(known.seq if known else 0) + 1 if conversation_id else 0,
+            seq=_seq(known, payload) if conversation_id else 0,
             occurred_at=now,
             cause=asked.cause,
             actor=SYSTEM if isinstance(payload, MessageSent) and payload.automatic else asked.actor,
@@ -78,6 +84,13 @@ def _record(engine: Engine, decision: Decision, asked: Input, now: datetime) -> 
         evolve(engine, event)
         events.append(event)
     return events
+
+
+def _seq(known: Conversation | None, payload: Payload) -> int:
+    """The next one, wherever the one before it was decided."""
+    if isinstance(payload, ConversationTakenOver):
+        return payload.state.seq + 1
+    return (known.seq if known else 0) + 1
 
 
 # -- what follows by itself
@@ -156,6 +169,15 @@ def _moved(engine: Engine, c: Conversation, now: datetime) -> Iterable[Payload]:
             if offer.offer_id in gone:  # type: ignore[union-attr] # an OfferRescinded
                 yield offer
         yield from changes.back_if_last(engine, c, len(gone), now)
+    elif c.status is Status.QUEUED:
+        yield from _given_out_otherwise(engine, c, now)
+
+
+def _given_out_otherwise(engine: Engine, c: Conversation, now: datetime) -> Iterable[Payload]:
+    """Whether its team gives it out by itself may be another now; what it waits for goes on as it was."""
+    again = policies.again(engine, c, now, QueueReason.CHANGED)
+    if again.assigned_by_hand != c.by_hand:
+        yield replace(again, preferred=c.preferred, preferred_until=c.preferred_until)
 
 
 def _is_member(pool: Pool, agent_id: str, team: str) -> bool:

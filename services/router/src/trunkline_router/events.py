@@ -23,6 +23,7 @@ from trunkline_router.facts import (
     RescindReason,
     WakeReason,
 )
+from trunkline_router.handed import ConversationHandedOver, ConversationTakenOver
 from trunkline_router.pool_events import PoolPayload
 from trunkline_router.routing import Pairs, Strategy, TextKind
 
@@ -37,6 +38,9 @@ class ConversationStarted:
     attributes: Attributes = UNKNOWN
     #: Begun by us, not by the customer.
     outbound: bool = False
+    #: The conversation it was a part of, and since when its customer waits, where that came along.
+    split_from: str = ""
+    unanswered_since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +64,9 @@ class MessageSent:
     account: str
     #: Written by the engine from a template: never counts as a reply.
     automatic: TextKind | None = None
+    #: It answers what the customer wrote up to that seq; 0: everything.
+    answers_through_seq: int = 0
+    bot: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +95,9 @@ class ConversationQueued:
     preferred_until: datetime | None = None
     #: Given out by itself, or only taken by hand.
     assigned_by_hand: bool = False
+    #: When its customer must be answered, or why the SLA service did not say.
+    due_at: datetime | None = None
+    due_fallback: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,10 +199,12 @@ class ConversationMerged:
 
 @dataclass(frozen=True, slots=True)
 class ConversationAbsorbed:
-    """Another one ended in it; the earlier of the two places in the queue counts."""
+    """Another one ended in it; the earlier of the two places in the queue counts. `started_at`: of what was open."""
 
     conversation_id: str
     entered_at: datetime
+    started_at: datetime | None = None
+    unanswered_since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +212,7 @@ class ConversationSplit:
     """A part of it is a conversation of its own."""
 
     conversation_id: str
+    unanswered_moved: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,11 +226,12 @@ class CallbackScheduled:
 
 @dataclass(frozen=True, slots=True)
 class ConversationResolved:
-    """`wrap_until`: how long its units stay with the agent."""
+    """`wrap_until`: how long its units stay with the agent. `waived_reason`: why its customer gets no answer."""
 
     agent_id: str
     team: str
     wrap_until: datetime | None = None
+    waived_reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,6 +274,8 @@ ConversationPayload = (
     | ConversationResolved
     | ConversationReopened
     | DeliveryUpdated
+    | ConversationHandedOver
+    | ConversationTakenOver
 )
 
 

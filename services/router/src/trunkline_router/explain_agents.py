@@ -127,7 +127,7 @@ def _too_many(agent: Agent, team: TeamConfig, now: datetime) -> Iterator[Verdict
 
 def _not_by_itself(engine: Engine, agent: Agent, c: Conversation) -> Iterator[Verdict]:
     name = agent.config.id
-    if c.by_hand or not engine.pool.teams[c.team].assigns:
+    if c.by_hand:
         yield Verdict(name, Reason.BY_HAND, f"{name} may pull it; team {c.team} does not give it out by itself")
     elif name not in c.preferred and engine.index.class_of(c.id) is None:
         says = f"it is kept for {', '.join(c.preferred)}"

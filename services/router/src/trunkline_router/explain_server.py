@@ -14,7 +14,7 @@ from trunkline_common.clock import utc_now
 from trunkline_common.errors import Refused, Violation, invalid_request
 from trunkline_common.postgres import Pool
 
-from trunkline_router import config, refusals, simulation_store, wire_config, wire_explain
+from trunkline_router import commands, config, simulation_store, wire_config, wire_explain
 from trunkline_router.directory import Directory
 from trunkline_router.explain import explain_waiting
 from trunkline_router.gate import Gate
@@ -46,14 +46,12 @@ class ExplainServer(ExplainServiceServicer):
         return api.ReplayDecisionResponse.FromString(await self._of_the_past("replay", request))
 
     async def _of_the_past(self, kind: str, request: Any) -> bytes:
-        pool = await self._directory.of_conversation(caller().tenant, request.conversation_id)
+        pool = await self._directory.of_event(caller().tenant, request.conversation_id, request.seq)
         return await self._past.ask(kind, pool, conversation_id=request.conversation_id, seq=request.seq)
 
     async def ExplainWaiting(self, request: api.ExplainWaitingRequest, context: rpc.Context) -> Any:  # noqa: N802
         def respond(engine: Engine) -> api.ExplainWaitingResponse:
-            conversation = engine.pool.conversations.get(request.conversation_id)
-            if conversation is None:
-                raise refusals.no_conversation(request.conversation_id)
+            conversation = commands.known_conversation(engine, request.conversation_id)
             return wire_explain.to_waiting(explain_waiting(engine, conversation, utc_now()))
 
         def forward(channel: rpc.Channel, metadata: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 
@@ -130,6 +131,23 @@ class CustomerLookup:
 
 
 @dataclass(frozen=True, slots=True)
+class Unanswered:
+    """A message of the customer that nobody has answered: its seq in the conversation, and when it came."""
+
+    seq: int
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class DuePreview:
+    """When an answer would be due, as the SLA service says, by team; or why it did not say."""
+
+    first_response: tuple[tuple[str, datetime], ...] = ()
+    next_response: tuple[tuple[str, datetime], ...] = ()
+    fallback: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Attributes:
     """What is known of a conversation for routing; a later value of a name replaces the earlier one."""
 
@@ -139,7 +157,13 @@ class Attributes:
     language: str = "und"
     allowed_agents: tuple[str, ...] = ()
 
+    @property
+    def public(self) -> bool:
+        """Whether it is written where others can read it."""
+        return "public" in self.tags
+
 
 #: Nothing is known.
 UNKNOWN = Attributes()
 NOBODY_KNOWN = CustomerLookup()
+NO_PREVIEW = DuePreview()

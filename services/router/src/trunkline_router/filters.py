@@ -10,6 +10,7 @@ from heapq import nlargest, nsmallest
 from typing import Any
 
 from trunkline_router.pool import BEGINNING, Conversation, Status
+from trunkline_router.state import Engine
 
 TOKEN = re.compile(r'\s*(?:(?P<quoted>"(?:[^"\\]|\\.)*")|(?P<op>!=|=)|(?P<word>[\w.-]+)|(?P<other>\S))')
 FIELDS: dict[str, Callable[[Conversation], Iterable[str]]] = {
@@ -20,7 +21,12 @@ FIELDS: dict[str, Callable[[Conversation], Iterable[str]]] = {
     "status": lambda c: (c.status,),
     "tag": lambda c: c.attributes.tags,
     "team": lambda c: (c.team,),
+    "unanswered": lambda c: ("true" if c.unanswered_since else "false",),
 }
+#: What a listed conversation may be; what another pool has is listed there.
+LISTED = tuple(status for status in Status if status is not Status.MOVED)
+#: The values of a field that has only these.
+VALUES: dict[str, tuple[str, ...]] = {"status": LISTED, "unanswered": ("true", "false")}
 ORDERS: dict[str, Callable[[Conversation], Any]] = {
     "": lambda c: c.ordinal,
     "conversation_id": lambda c: c.id,
@@ -87,8 +93,9 @@ def _term(field: Token, op: Token, value: Token) -> Term:
     if value.kind not in ("word", "quoted"):
         raise BadFilter(f"position {value.at}: expected a value, not {value.text}")
     meant = re.sub(r"\\(.)", r"\1", value.text[1:-1]) if value.kind == "quoted" else value.text
-    if field.text == "status" and meant not in Status.__members__:
-        raise BadFilter(f"position {value.at}: expected one of {', '.join(Status)}, not {value.text}")
+    known = VALUES.get(field.text)
+    if known is not None and meant not in known:
+        raise BadFilter(f"position {value.at}: expected one of {', '.join(known)}, not {value.text}")
     return Term(field.text, meant, op.text == "!=")
 
 
@@ -124,3 +131,8 @@ def parse_order(text: str) -> Order:
 def select(found: Iterable[Conversation], terms: tuple[Term, ...]) -> Iterable[Conversation]:
     """Those of which every term holds."""
     return (c for c in found if all(term.holds(c) for term in terms))
+
+
+def here(engine: Engine) -> Iterable[Conversation]:
+    """The pool's own: those that it handed over are listed by the pools that have them."""
+    return (c for c in engine.pool.conversations.values() if c.status in LISTED)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import assert_never
 
-from trunkline_router import estimate, fold_agents
+from trunkline_router import estimate, fold_agents, handover, promises
 from trunkline_router.events import (
     AttributesChanged,
     CallbackScheduled,
@@ -34,10 +34,10 @@ from trunkline_router.events import (
     OfferRescinded,
     OfferTimedOut,
 )
-from trunkline_router.facts import QueueReason
+from trunkline_router.facts import DeliveryStatus, QueueReason, Unanswered
+from trunkline_router.handed import ConversationHandedOver, ConversationTakenOver
 from trunkline_router.pool import Agent, Conversation, Hold, Offer, Pool, Status
 from trunkline_router.pool_events import PoolPayload
-from trunkline_router.routing import Order
 from trunkline_router.state import Engine
 
 #: Reasons for which a visit to the queue goes on: who declined it is not asked again (routing 3.7).
@@ -55,6 +55,7 @@ EndPayload = (
     | ConversationSnoozed
     | ConversationWoken
     | CallbackScheduled
+    | ConversationHandedOver
 )
 
 
@@ -65,19 +66,13 @@ def evolve(to: Engine, event: Event) -> None:
     if isinstance(payload, PoolPayload):
         fold_agents.evolve(to, payload, at)
         return
-    if isinstance(payload, ConversationStarted):
-        pool.conversations[event.conversation_id] = _started(event, payload)
+    if isinstance(payload, ConversationStarted | ConversationTakenOver):
+        pool.conversations[event.conversation_id] = handover.begun(event, payload)
         return
     conversation = pool.conversations[event.conversation_id]
     conversation.seq = event.seq
     _evolve(to, conversation, payload, at)
     to.time(conversation)
-
-
-def _started(event: Event, p: ConversationStarted) -> Conversation:
-    made = Conversation(event.conversation_id, event.pool_seq, p.channel, p.account, p.contact, p.subject, p.customer)
-    made.seq, made.attributes, made.cycle, made.cycle_began_at = event.seq, p.attributes, 1, event.occurred_at
-    return made
 
 
 def _evolve(to: Engine, c: Conversation, payload: ConversationPayload, at: datetime) -> None:
@@ -86,20 +81,30 @@ def _evolve(to: Engine, c: Conversation, payload: ConversationPayload, at: datet
             c.reply_address = payload.reply_address
             c.references = payload.references or c.references
             c.last_text = payload.content.text[:MAX_TEXT]
-            _rekey(to, c, c.unanswered_since or (None if payload.automatic else at))
+            c.last_message = payload.provider_message_id
+            if not payload.automatic:
+                c.messages += 1
+                promises.keep(to, c, (*c.unanswered, Unanswered(c.seq, at)))
         case MessageSent(automatic=None):
-            _rekey(to, c, None)
+            promises.answered(to, c, payload)
         case MessageSent(automatic=str(kind)):
             c.told.add(kind)
         case AttributesChanged(attributes):
             c.attributes = attributes
-        case ConversationAbsorbed(_, entered_at):
-            _absorb(to, c, entered_at)
+        case ConversationAbsorbed():
+            _absorb(to, c, payload)
+        case ConversationSplit(unanswered_moved=True):
+            promises.keep(to, c, ())
+        case DeliveryUpdated(message_id, DeliveryStatus.FAILED):
+            promises.not_delivered(to, c, message_id)
         case ConversationReopened(same_cycle=same):
             c.resolved_at, c.status = None, Status.NEW
             if not same:
                 c.cycle, c.cycle_began_at, c.transfers, c.told = c.cycle + 1, at, 0, set()
-        case NoteAdded() | DeliveryUpdated() | ConversationStarted() | ConversationSplit() | MessageSent():
+                c.messages = 0
+        case NoteAdded() | DeliveryUpdated() | ConversationSplit() | MessageSent():
+            pass
+        case ConversationStarted() | ConversationTakenOver():
             pass
         case ConversationQueued():
             _queue(to, c, payload)
@@ -135,12 +140,15 @@ def _evolve_end(to: Engine, c: Conversation, payload: EndPayload, at: datetime) 
         case ConversationTransferred():
             _leave(to, c)
             c.transfers += 1
+        case ConversationHandedOver():
+            handover.leave_behind(c, payload)
         case ConversationReleased():
             _leave(to, c)
         case ConversationRejected():
             _end(to, c, at)
         case ConversationMerged(into):
             _end(to, c, at)
+            promises.forget(c)
             c.merged_into = into
         case ConversationResolved(_, _, wrap_until):
             _resolve(to, c, wrap_until, at)
@@ -165,18 +173,10 @@ def _queue(to: Engine, c: Conversation, q: ConversationQueued) -> None:
     c.policy, c.step, c.skills, c.boost_s, c.tier = q.policy, q.step, q.skills, q.boost_s, q.tier
     c.strategy, c.step_ends_at, c.by_hand = q.strategy, q.step_ends_at, q.assigned_by_hand
     c.preferred, c.preferred_until = q.preferred, q.preferred_until
+    if q.due_at is not None:
+        c.dues = c.dues | {q.team: q.due_at}
     to.enqueue(c)
     to.entered.append(c.id)
-
-
-def _rekey(to: Engine, c: Conversation, since: datetime | None) -> None:
-    """An order by due time follows who waits for an answer; every other order is static (routing 3.4)."""
-    waits = c.status is Status.QUEUED and to.pool.teams[c.team].order is Order.EDF and since != c.unanswered_since
-    if waits:
-        to.dequeue(c)
-    c.unanswered_since = since
-    if waits:
-        to.enqueue(c)
 
 
 def _exclude(to: Engine, c: Conversation, agent_id: str, at: datetime) -> None:
@@ -185,12 +185,14 @@ def _exclude(to: Engine, c: Conversation, agent_id: str, at: datetime) -> None:
         c.reoffer_at = at + timedelta(seconds=to.pool.teams[c.team].reoffer_after_s)
 
 
-def _absorb(to: Engine, c: Conversation, entered_at: datetime) -> None:
+def _absorb(to: Engine, c: Conversation, other: ConversationAbsorbed) -> None:
     if c.status is Status.QUEUED:
         to.dequeue(c)
-    c.entered_at = entered_at
+    c.entered_at, c.started_at = other.entered_at, min(c.started_at, other.started_at or c.started_at)
     if c.status is Status.QUEUED:
         to.enqueue(c)
+    if other.unanswered_since is not None:
+        promises.keep(to, c, (*c.unanswered, Unanswered(c.seq, other.unanswered_since)))
 
 
 # -- offers and assignments
@@ -277,7 +279,7 @@ def _wake(to: Engine, c: Conversation, agent_id: str) -> None:
 
 def _end(to: Engine, c: Conversation, at: datetime) -> None:
     _leave(to, c)
-    c.status, c.resolved_at, c.unanswered_since = Status.RESOLVED, at, None
+    c.status, c.resolved_at = Status.RESOLVED, at
 
 
 def _resolve(to: Engine, c: Conversation, wrap_until: datetime | None, at: datetime) -> None:
@@ -285,6 +287,7 @@ def _resolve(to: Engine, c: Conversation, wrap_until: datetime | None, at: datet
     if holder is not None and c.assigned_at is not None and c.status is Status.ASSIGNED:
         estimate.learn(to.pool, c.team, (at - c.assigned_at).total_seconds(), at)
     _end(to, c, at)
+    promises.forget(c)
     if holder is not None and wrap_until is not None:
         _hold(to, holder, c)
         holder.wraps[c.id] = wrap_until

@@ -17,6 +17,7 @@ from trunkline_router.pool_events import (
     AgentStoppedResponding,
     PoolConfigured,
     PoolPayload,
+    ReofferPostponed,
     WrapUpEnded,
 )
 from trunkline_router.routing import AgentConfig
@@ -57,6 +58,10 @@ def evolve(to: Engine, payload: PoolPayload, at: datetime) -> None:
             agent.wraps.pop(conversation_id, None)
             agent.holds.pop(conversation_id, None)
             to.put(agent)
+        case ReofferPostponed(conversation_id, until):
+            conversation = to.pool.conversations[conversation_id]
+            conversation.reoffer_at = until
+            to.time(conversation)
         case _:
             assert_never(payload)
 

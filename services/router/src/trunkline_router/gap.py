@@ -13,10 +13,10 @@ from trunkline_router import store, wire
 from trunkline_router.events import Event
 from trunkline_router.standing import NOWHERE, Standing, after
 from trunkline_router.state import Engine
-from trunkline_router.subjects import Change, Subject, is_for_all, told, touched
-from trunkline_router.watch import steps
+from trunkline_router.subjects import Change, Subject, is_for_all, newer, told, touched
+from trunkline_router.watch import LONGEST, QUIET, steps
 
-LONGEST, AT_ONCE = 10_000, 200  # events that are read again for one watcher
+AT_ONCE = 200  # events that are read again before others have their turn
 
 
 def expired(pool_seq: int) -> Refused:
@@ -58,7 +58,11 @@ class Gap:
             raise expired(self.since)
         found = steps(dict(self.standings), self.events)
         wanted = (s for s in found if is_for_all(s.event) or subject in touched(engine, s))
-        return [told(engine, subject, step) for step in wanted]
+        missed = [told(engine, subject, step) for step in wanted]
+        last = missed[-1] if missed else None
+        if not isinstance(last, Refused) and engine.pool.seq - (last.pool_seq if last else self.since) >= QUIET:
+            missed.append(newer(subject, engine.pool.seq))
+        return missed
 
 
 async def _parsed(rows: Sequence[bytes]) -> list[Event]:

@@ -1,7 +1,7 @@
 """A pool's past, read from its log: the state before any event, the decision that an event belongs to.
 
-The state is folded from the newest snapshot where that is old enough, otherwise from the first event on: one event
-after the other, so that memory holds one state and one chunk of the log, whatever its length.
+The state is folded from the last snapshot before that event (the newest, or one of those kept at intervals), and where
+there is none from the first event on: one after the other, so that memory holds one state and one chunk of the log.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Log(Protocol):
         """The events of a conversation, in order."""
 
     def snapshot_before(self, pool_seq: int) -> bytes | None:
-        """The snapshot, if it was taken before that event."""
+        """The last snapshot of those taken before that event."""
 
     def last_seq(self) -> int:
         """Of the last event."""
@@ -59,7 +59,7 @@ class PostgresLog:
         return self._runner.run(store.log_of(self._db, self._pool, [conversation_id], self.last_seq()))
 
     def snapshot_before(self, pool_seq: int) -> bytes | None:
-        """The snapshot, if it was taken before that event."""
+        """The last snapshot of those taken before that event."""
         return self._runner.run(store.snapshot_before(self._db, self._pool, pool_seq))
 
     def last_seq(self) -> int:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from trunkline_router.facts import (
+    NO_PREVIEW,
     NOBODY_KNOWN,
     UNKNOWN,
     Actor,
@@ -14,15 +15,17 @@ from trunkline_router.facts import (
     Content,
     CustomerLookup,
     DeliveryStatus,
+    DuePreview,
     Presence,
 )
+from trunkline_router.handed import TakeOver
 from trunkline_router.pool_events import PoolConfigured
 from trunkline_router.routing import AgentConfig
 
 
 @dataclass(frozen=True, slots=True)
 class ReceiveMessage:
-    """A customer wrote. `customer` is the timeline's answer where the conversation is new."""
+    """A customer wrote. `customer` and `due` are answers of timeline and SLA service, where they were asked."""
 
     event_id: str
     conversation_id: str
@@ -40,6 +43,7 @@ class ReceiveMessage:
     tags: tuple[str, ...] = ()
     attributes: tuple[tuple[str, str], ...] = ()
     priority: str = ""
+    due: DuePreview = NO_PREVIEW
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +133,8 @@ class SendReply:
     agent_id: str
     message_id: str
     content: Content
+    #: It answers what the customer wrote up to that seq; 0: everything.
+    answers_through_seq: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,8 +189,14 @@ class Wake:
 
 @dataclass(frozen=True, slots=True)
 class Resolve:
+    """`closing`, or the tenant's closing text, is said by the agent; `waive_reason`: why there is no answer."""
+
     conversation_id: str
     agent_id: str
+    message_id: str = ""
+    closing: Content | None = None
+    closing_text: bool = False
+    waive_reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,6 +237,7 @@ class Split:
     new_id: str
     team: str
     subject: str = ""
+    with_unanswered: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,7 +284,7 @@ ConversationCommand = (
     | StartConversation
 )
 Command = AgentCommand | ConversationCommand
-Body = ReceiveMessage | RecordReceipt | Configure | Tick | Command
+Body = ReceiveMessage | RecordReceipt | TakeOver | Configure | Tick | Command
 
 
 @dataclass(frozen=True, slots=True)

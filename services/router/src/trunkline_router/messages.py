@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
-from trunkline_router import changes, commands, policies
+from trunkline_router import changes, commands, handover, policies, refusals
 from trunkline_router.changes import Decision
 from trunkline_router.events import (
     AttributesChanged,
@@ -17,29 +17,32 @@ from trunkline_router.events import (
     MessageReceived,
     Payload,
 )
-from trunkline_router.facts import Attributes, QueueReason, ReopenReason, WakeReason
+from trunkline_router.facts import Attributes, DuePreview, QueueReason, ReopenReason, WakeReason
 from trunkline_router.index import available
 from trunkline_router.inputs import ReceiveMessage, RecordReceipt
 from trunkline_router.matching import qualified
 from trunkline_router.pool import Conversation, Pool, Status
-from trunkline_router.routing import TextKind
+from trunkline_router.routing import Order, TextKind
 from trunkline_router.state import Engine
 
 NO_AGENT = "no_agent_online"
 
 
 def receive(engine: Engine, m: ReceiveMessage, now: datetime) -> Decision:
-    """The message, and what it does to its conversation."""
-    known = _surviving(engine.pool, m.conversation_id)
+    """The message, and what it does to its conversation. Raises Refusal where another pool has it."""
+    _must_be_here(engine.pool, m.conversation_id, merged=True)
+    known = engine.pool.surviving(m.conversation_id)
     if known is None:
-        attributes = _known_by(m, Attributes())
+        attributes = known_by(m, Attributes())
         started = ConversationStarted(m.channel, m.account, m.contact, m.content.subject, m.customer, attributes)
         coming = Conversation(m.conversation_id, 0, m.channel, m.account, m.contact, m.content.subject, m.customer)
         coming.attributes, coming.last_text, coming.cycle, coming.cycle_began_at = attributes, m.content.text, 1, now
+        coming.messages = int(not m.automatic)
         return [(m.conversation_id, p) for p in (started, _received(m), *_queue(engine, coming, m, now))]
-    attributes = _known_by(m, known.attributes)
+    attributes = known_by(m, known.attributes)
     changed: list[Payload] = [AttributesChanged(attributes)] if attributes != known.attributes else []
-    after = replace(known, attributes=attributes, last_text=m.content.text)
+    counted = known.messages + (not m.automatic)
+    after = replace(known, attributes=attributes, last_text=m.content.text, messages=counted)
     said: list[Payload] = [_received(m), *changed]
     if known.status is Status.RESOLVED and not m.automatic:  # an out-of-office note opens nothing
         said.insert(
@@ -48,12 +51,10 @@ def receive(engine: Engine, m: ReceiveMessage, now: datetime) -> Decision:
     return [(known.id, p) for p in (*said, *_follows(engine, after, m, now))]
 
 
-def _surviving(pool: Pool, conversation_id: str) -> Conversation | None:
-    """The conversation, or the one it was merged into."""
-    found = pool.conversations.get(conversation_id)
-    while found is not None and found.merged_into in pool.conversations:
-        found = pool.conversations[found.merged_into]
-    return found
+def _must_be_here(pool: Pool, conversation_id: str, *, merged: bool) -> None:
+    elsewhere = handover.whereabouts(pool, conversation_id, merged=merged)
+    if elsewhere is not None:
+        raise refusals.moved(elsewhere.id, elsewhere.moved_to)
 
 
 def _received(m: ReceiveMessage) -> MessageReceived:
@@ -69,8 +70,8 @@ def _received(m: ReceiveMessage) -> MessageReceived:
     )
 
 
-def _known_by(m: ReceiveMessage, known: Attributes) -> Attributes:
-    """What the message adds to what is known."""
+def known_by(m: ReceiveMessage, known: Attributes) -> Attributes:
+    """What is known once the message is in."""
     if not (m.attributes or m.tags or m.priority or m.language):
         return known
     return replace(
@@ -84,32 +85,56 @@ def _known_by(m: ReceiveMessage, known: Attributes) -> Attributes:
 
 def _follows(engine: Engine, c: Conversation, m: ReceiveMessage, now: datetime) -> list[Payload]:
     match c.status:
-        case Status.SNOOZED:
-            return commands.wake(engine, c, WakeReason.CUSTOMER_MESSAGE, now)
         case Status.NEW:
             return _queue(engine, c, m, now)
-        case Status.QUEUED | Status.OFFERED:
-            return changes.placed_anew(engine, engine.pool.conversations[c.id], c, now)
         case Status.RESOLVED if not m.automatic:
             if not policies.same_cycle(engine, c, now):
-                c = replace(c, cycle=c.cycle + 1, cycle_began_at=now, told=set(), transfers=0)
+                c = replace(c, cycle=c.cycle + 1, cycle_began_at=now, told=set(), transfers=0, messages=1)
             return _queue(engine, c, m, now, QueueReason.REOPENED)
-        case _:
+        case Status.RESOLVED:
             return []
+        case _:
+            moved = _goes_on(engine, c, now)
+            return [*([] if m.automatic else changes.invited(engine, c, moved, now)), *moved]
+
+
+def _goes_on(engine: Engine, c: Conversation, now: datetime) -> list[Payload]:
+    """What a message does to a conversation that is under way."""
+    if c.status is Status.SNOOZED:
+        return commands.wake(engine, c, WakeReason.CUSTOMER_MESSAGE, now)
+    if c.status in (Status.QUEUED, Status.OFFERED):
+        return changes.placed_anew(engine, engine.pool.conversations[c.id], c, now)
+    return []
 
 
 def _queue(
     engine: Engine, c: Conversation, m: ReceiveMessage, now: datetime, reason: QueueReason = QueueReason.NEW
 ) -> list[Payload]:
     """To the first step of its policy, with what its customer is told."""
-    queued = policies.enter(engine, c, now, reason)
+    policy = policies.select(engine, c, now)
+    queued = _due(engine.pool, c, policies.enter(engine, c, now, reason, policy=policy), m.due)
     is_open = policies.is_open(engine, queued.team, now)
     kind = TextKind.ACKNOWLEDGEMENT if is_open else TextKind.OFFLINE
     rejected = not engine.pool.teams[queued.team].accept_without_agents and not _somebody(engine, c, queued)
     if rejected:
         kind = TextKind.OFFLINE
-    told = [] if m.automatic else changes.text(engine, replace(c, team=queued.team), kind, now)
-    return [*told, ConversationRejected(queued.team, NO_AGENT) if rejected else queued]
+    placed = ConversationRejected(queued.team, NO_AGENT) if rejected else queued
+    if m.automatic:
+        return [placed]
+    there = replace(c, team=queued.team)
+    invited = changes.invitation(engine, there, policy, now)
+    return [*changes.text(engine, there, kind, now), *invited, placed]
+
+
+def _due(pool: Pool, c: Conversation, queued: ConversationQueued, preview: DuePreview) -> ConversationQueued:
+    """With the instant at which its customer must be answered, where the team serves what is due first.
+
+    An older message that nobody has answered is due before this one: of that the preview says nothing.
+    """
+    if pool.teams[queued.team].order is not Order.EDF or c.unanswered:
+        return queued
+    dues = dict(preview.next_response if c.replied else preview.first_response)
+    return replace(queued, due_at=dues.get(queued.team), due_fallback=preview.fallback)
 
 
 def _somebody(engine: Engine, c: Conversation, queued: ConversationQueued) -> bool:
@@ -123,6 +148,7 @@ def _somebody(engine: Engine, c: Conversation, queued: ConversationQueued) -> bo
 
 def receipt(pool: Pool, told: RecordReceipt) -> Decision:
     """What became of a message; nothing where there is no such conversation."""
+    _must_be_here(pool, told.conversation_id, merged=False)
     if told.conversation_id not in pool.conversations:
         return []
     return [(told.conversation_id, DeliveryUpdated(told.message_id, told.status, told.error))]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
-from trunkline_router import changes, policies, refusals
+from trunkline_router import changes, handover, policies, refusals
 from trunkline_router.changes import Decision
 from trunkline_router.events import (
     AttributesChanged,
@@ -13,7 +13,6 @@ from trunkline_router.events import (
     ConversationAbsorbed,
     ConversationAssigned,
     ConversationMerged,
-    ConversationQueued,
     ConversationReleased,
     ConversationReopened,
     ConversationSplit,
@@ -30,22 +29,31 @@ from trunkline_router.state import Engine
 
 def transfer(engine: Engine, c: Conversation, command: Transfer, asked: Input, now: datetime) -> list[Payload]:
     """To another team's queue or into an agent's hands; too often, to those who decide such cases (features 12)."""
-    team, limits = command.to_team, engine.pool.config.limits
-    if team not in engine.pool.teams:
+    team, limits, elsewhere = command.to_team, engine.pool.config.limits, handover.to_pool(engine.pool, command.to_team)
+    if team not in engine.pool.teams and elsewhere is None:
         raise refusals.no_team(team)
     asked_team = ""
     if limits.max_transfers and c.transfers >= limits.max_transfers and not asked.supervising:
         if not limits.escalation_team or c.team == limits.escalation_team:
             raise refusals.transfer_limit(c, limits.max_transfers)
-        asked_team, team = team, limits.escalation_team
+        asked_team, team, elsewhere = team, limits.escalation_team, None
     agent = "" if asked_team else command.to_agent_id
     moved = ConversationTransferred(c.team, c.agent, team, command.reason, agent, asked_team)
     taken_back = changes.rescinds(c, RescindReason.TRANSFERRED)
+    if elsewhere is not None:
+        last = c.seq + len(taken_back) + 2
+        return [*taken_back, moved, handover.handed_over(c, elsewhere, team, agent, last)]
     if agent:
         _member(engine, agent, team)
         return [*taken_back, moved, ConversationAssigned(agent, team, "", by_hand=True)]
     reason = QueueReason.ESCALATED if asked_team else QueueReason.TRANSFERRED
     return [*taken_back, moved, policies.in_team(engine, c, team, now, reason)]
+
+
+def _own_team(engine: Engine, team: str) -> None:
+    elsewhere = handover.to_pool(engine.pool, team)
+    if team not in engine.pool.teams:
+        raise refusals.no_team(team) if elsewhere is None else refusals.other_pool(team, elsewhere)
 
 
 def _member(engine: Engine, agent_id: str, team: str) -> None:
@@ -82,8 +90,7 @@ def release(engine: Engine, c: Conversation, command: Release, now: datetime) ->
 
 def schedule(engine: Engine, c: Conversation, command: ScheduleCallback, now: datetime) -> list[Payload]:
     """To be called in a window; until then it waits in no queue (features 22)."""
-    if command.team not in engine.pool.teams:
-        raise refusals.no_team(command.team)
+    _own_team(engine, command.team)
     if command.begins_at <= now:
         raise refusals.wrong_time("begins_at", "must be in the future")
     if command.ends_at <= command.begins_at:
@@ -99,31 +106,33 @@ def merge(engine: Engine, c: Conversation, command: Merge) -> Decision:
         raise refusals.no_conversation(command.into)
     if c.merged_into == survivor.id:
         return []
+    if survivor.status is Status.MOVED:
+        raise refusals.cannot_merge(c.id, survivor.id, f"that one is of pool {survivor.moved_to}; transfer one of them")
     if survivor.id == c.id:
         raise refusals.cannot_merge(c.id, survivor.id, "they are the same")
     if survivor.status in ENDED or c.merged_into or survivor.merged_into:
         raise refusals.cannot_merge(c.id, survivor.id, "only conversations that are not merged yet, into an open one")
     merged: list[Payload] = [*changes.rescinds(c, RescindReason.MERGED), ConversationMerged(survivor.id)]
     earlier = survivor.entered_at if c.status in ENDED else min(c.entered_at, survivor.entered_at)
-    return [*((c.id, p) for p in merged), (survivor.id, ConversationAbsorbed(c.id, earlier))]
+    began = None if c.status is Status.RESOLVED else c.started_at
+    absorbed = ConversationAbsorbed(c.id, earlier, began, c.unanswered_since)
+    return [*((c.id, p) for p in merged), (survivor.id, absorbed)]
 
 
 def split(engine: Engine, c: Conversation, command: Split, now: datetime) -> Decision:
     """A new conversation of the same contact, at the end of a team's queue (routing 3.13)."""
-    if command.team not in engine.pool.teams:
-        raise refusals.no_team(command.team)
+    _own_team(engine, command.team)
     if command.new_id in engine.pool.conversations:
         raise refusals.already_there(command.new_id)
-    subject = command.subject or c.subject
-    started = ConversationStarted(c.channel, c.account, c.contact, subject, c.customer, c.attributes)
-    queued = ConversationQueued(
-        command.team,
-        QueueReason.SPLIT,
-        now,
-        boost_s=policies.boost(engine.pool, c.attributes.priority),
-        assigned_by_hand=not engine.pool.teams[command.team].assigns,
+    subject, new = command.subject or c.subject, command.new_id
+    since = c.unanswered_since if command.with_unanswered else None
+    started = ConversationStarted(
+        c.channel, c.account, c.contact, subject, c.customer, c.attributes, split_from=c.id, unanswered_since=since
     )
-    return [(c.id, ConversationSplit(command.new_id)), (command.new_id, started), (command.new_id, queued)]
+    coming = Conversation(new, 0, c.channel, c.account, c.contact, subject, c.customer, attributes=c.attributes)
+    coming.cycle, coming.cycle_began_at, coming.entered_at = 1, now, now
+    queued = policies.in_team(engine, coming, command.team, now, QueueReason.SPLIT)
+    return [(c.id, ConversationSplit(new, since is not None)), (new, started), (new, queued)]
 
 
 def start(engine: Engine, command: StartConversation) -> Decision:
@@ -135,7 +144,14 @@ def start(engine: Engine, command: StartConversation) -> Decision:
     if known is not None and (known.status is not Status.RESOLVED or known.merged_into):
         raise refusals.already_there(command.conversation_id)
     team = engine.pool.team_of(command.account)
-    sent = MessageSent(command.message_id, command.agent_id, command.content, command.channel, command.account)
+    sent = MessageSent(
+        command.message_id,
+        command.agent_id,
+        command.content,
+        command.channel,
+        command.account,
+        bot=changes.is_bot(engine.pool, command.agent_id),
+    )
     found: list[Payload] = [*_begun(command, known), sent]
     if command.agent_id:
         _member(engine, command.agent_id, team)

@@ -31,11 +31,12 @@ def facts(engine: Engine, c: Conversation, now: datetime) -> dict[str, Any]:
         "status": c.status.value,
         "age_s": int((now - c.cycle_began_at).total_seconds()),
         "waiting_s": int((now - c.entered_at).total_seconds()),
+        "messages": c.messages,
         "transfers": c.transfers,
         "reopened": c.cycle > 1,
         "returning": c.customer.earlier_conversations > 0,
         "open": is_open(engine, c.team or pool.team_of(c.account), now),
-        "public": "public" in a.tags,
+        "public": a.public,
         "previous_agent": c.last_agent or c.customer.last_agent_id,
         "origin": dict(a.values).get("origin", ""),
         "contact_kind": dict(a.values).get("contact_kind", ""),
@@ -62,7 +63,7 @@ def select(engine: Engine, c: Conversation, now: datetime) -> PolicyConfig:
     for policy in engine.pool.config.policies:
         if not policy.when or engine.tools.condition(policy.when)(seen):
             return policy
-    return PolicyConfig("", steps=(StepConfig(engine.pool.team_of(c.account)),))
+    return PolicyConfig("", steps=(StepConfig(engine.pool.team_of(c.account, c.team)),))
 
 
 def enter(
@@ -99,6 +100,7 @@ def at_step(
         strategy=step.strategy,
         step_ends_at=ends if lasts else None,
         assigned_by_hand=_by_hand(engine, c, step.team, now, step.strategy),
+        due_at=c.dues.get(step.team),
     )
     return _preferring(engine, c, queued, step, now)
 
@@ -120,6 +122,7 @@ def in_team(
         boost_s=boost(engine.pool, c.attributes.priority),
         tier=c.tier,
         assigned_by_hand=_by_hand(engine, c, team, now),
+        due_at=c.dues.get(team),
     )
 
 
@@ -139,6 +142,7 @@ def again(engine: Engine, c: Conversation, now: datetime, reason: QueueReason) -
         strategy=c.strategy,
         step_ends_at=c.step_ends_at,
         assigned_by_hand=_by_hand(engine, c, c.team, now, c.strategy),
+        due_at=c.dues.get(c.team),
     )
 
 

@@ -6,10 +6,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
-from trunkline_router.facts import NOBODY_KNOWN, UNKNOWN, Attributes, Contact, CustomerLookup, Presence
+from trunkline_router.facts import NOBODY_KNOWN, UNKNOWN, Attributes, Contact, CustomerLookup, Presence, Unanswered
 from trunkline_router.pool_events import PoolConfigured
 from trunkline_router.routing import (
-    ANY_CHANNEL,
     AgentConfig,
     ChannelClass,
     Order,
@@ -34,10 +33,12 @@ class Status(StrEnum):
     SNOOZED = "SNOOZED"
     SCHEDULED = "SCHEDULED"
     RESOLVED = "RESOLVED"
+    #: Another pool has it, or it is on its way there.
+    MOVED = "MOVED"
 
 
 #: Statuses in which there is nothing to do for anybody now.
-ENDED = (Status.NEW, Status.RESOLVED)
+ENDED = (Status.NEW, Status.RESOLVED, Status.MOVED)
 
 
 @dataclass(slots=True)
@@ -81,9 +82,12 @@ class Conversation:
     #: Agents who declined or missed it in this visit; when to ask them again if nobody else is left.
     excluded: set[str] = field(default_factory=set)
     reoffer_at: datetime | None = None
+    started_at: datetime = BEGINNING
     # -- the cycle
     cycle: int = 0
     cycle_began_at: datetime = BEGINNING
+    #: How often the customer wrote in it.
+    messages: int = 0
     transfers: int = 0
     resolved_at: datetime | None = None
     last_agent: str = ""
@@ -93,13 +97,25 @@ class Conversation:
     wakes_at: datetime | None = None
     callback: tuple[datetime, datetime] | None = None
     merged_into: str = ""
-    #: When the customer first wrote what nobody has answered yet.
+    #: The pool that got it from this one.
+    moved_to: str = ""
+    #: When the customer first wrote what nobody has answered yet, and all of that, in order of seq.
     unanswered_since: datetime | None = None
+    unanswered: tuple[Unanswered, ...] = ()
+    #: The last reply, by its message id, and what it answered: where it cannot be delivered, that waits again.
+    last_reply: str = ""
+    answered: tuple[Unanswered, ...] = ()
+    #: Somebody has answered the customer some time.
+    replied: bool = False
+    #: By team: when the oldest unanswered message must be answered, as the SLA service said.
+    dues: dict[str, datetime] = field(default_factory=dict)
     #: Kinds of automatic texts already sent in this cycle.
     told: set[str] = field(default_factory=set)
     reply_address: str = ""
     references: tuple[str, ...] = ()
     last_text: str = ""
+    #: The customer's last message, by the provider's id.
+    last_message: str = ""
 
     def place(self, order: Order, reply_target_s: int) -> tuple[int, int, int, int, str]:
         """Its place in the order of waiting work (routing 3.4); static while it waits, unless the order is edf.
@@ -110,7 +126,8 @@ class Conversation:
             return self.tier, -self.boost_s, micros(self.entered_at), self.ordinal, self.id
         if order is Order.EDF:
             due = micros(self.unanswered_since or self.entered_at) + reply_target_s * 1_000_000
-            return self.tier, 0, due, self.ordinal, self.id
+            known = self.dues.get(self.team)
+            return self.tier, 0, micros(known) if known else due, self.ordinal, self.id
         return self.tier, 0, micros(self.entered_at) - self.boost_s * 1_000_000, self.ordinal, self.id
 
 
@@ -211,14 +228,17 @@ class Pool:
         """The version of the configuration in force."""
         return self.config.version
 
-    def channel_class(self, channel: str) -> ChannelClass:
-        """The class of a channel; one that no class names weighs 1."""
-        return next((c for c in self.config.channel_classes if channel in c.channels), ANY_CHANNEL)
-
     def policy(self, name: str) -> PolicyConfig | None:
         """A policy by its id."""
         return next((p for p in self.config.policies if p.id == name), None)
 
-    def team_of(self, account: str) -> str:
-        """The account's team; where the configuration lost the account meanwhile, the pool's first team."""
-        return self.accounts.get(account) or min(self.teams)
+    def team_of(self, account: str, team: str = "") -> str:
+        """The account's team; of an account that the pool does not have (any more) that one, or the first there is."""
+        return self.accounts.get(account) or (team if team in self.teams else min(self.teams))
+
+    def surviving(self, conversation_id: str) -> Conversation | None:
+        """The conversation, or the one it was merged into."""
+        found = self.conversations.get(conversation_id)
+        while found is not None and found.merged_into in self.conversations:
+            found = self.conversations[found.merged_into]
+        return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from trunkline_router.facts import Presence
 from trunkline_router.routing import (
@@ -14,6 +15,8 @@ from trunkline_router.routing import (
     Limits,
     Pairs,
     PolicyConfig,
+    Promise,
+    PublicAddress,
     TeamConfig,
 )
 
@@ -33,6 +36,12 @@ class PoolConfigured:
     #: Business hours by name, as canonical JSON.
     calendars: tuple[tuple[str, str], ...] = ()
     limits: Limits = NO_LIMITS
+    #: Where else customers can write, in the order of the document's accounts.
+    addresses: tuple[PublicAddress, ...] = ()
+    #: The tenant's other teams, and the pool id of each.
+    elsewhere: tuple[tuple[str, str], ...] = ()
+    #: What is promised to customers, in order; the first that fits applies.
+    promises: tuple[Promise, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +97,14 @@ class WrapUpEnded:
     conversation_id: str
 
 
+@dataclass(frozen=True, slots=True)
+class ReofferPostponed:
+    """Somebody who has not declined the conversation can still take it: looked at again then."""
+
+    conversation_id: str
+    until: datetime
+
+
 PoolPayload = (
     PoolConfigured
     | AgentPresenceChanged
@@ -98,4 +115,5 @@ PoolPayload = (
     | AgentRemoved
     | AgentLost
     | WrapUpEnded
+    | ReofferPostponed
 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, assert_never
@@ -14,21 +13,21 @@ from trunkline_common import telemetry
 from trunkline_common.deadletters import Rejected
 from trunkline_common.errors import Refused
 from trunkline_common.faultpoints import sabotaged
-from trunkline_common.kafka import Outgoing, Record
+from trunkline_common.kafka import Record
 from trunkline_common.partitions import Claim
 from trunkline_common.postgres import Connection, Pool
 from trunkline_common.processor import Batch, Effects, Processor, Request, decode
 
-from trunkline_router import config, roster, store, wire, wire_config
-from trunkline_router.directory import not_configured
+from trunkline_router import config, roster, store, wire, wire_config, wire_handover
+from trunkline_router.advice import NOTHING_ASKED, Advice, Advisor
+from trunkline_router.directory import as_refused, not_configured
 from trunkline_router.draft import Draft
 from trunkline_router.engine import SYSTEM, handle
-from trunkline_router.events import Event
-from trunkline_router.facts import Actor, ActorType, CustomerLookup
+from trunkline_router.facts import Actor, ActorType
 from trunkline_router.inputs import Configure, Input, PutAgent, Tick
-from trunkline_router.lookup import Lookup
 from trunkline_router.pool import Pool as PoolState
 from trunkline_router.pool_events import AgentRemoved, PoolConfigured
+from trunkline_router.publishing import records_of, sent_on
 from trunkline_router.refusals import Refusal
 from trunkline_router.requests import (
     ApplyDocument,
@@ -39,10 +38,12 @@ from trunkline_router.requests import (
     Watch,
     reused,
     unknown_names,
+    unknown_places,
 )
 from trunkline_router.state import Engine
 from trunkline_router.subjects import Change
 from trunkline_router.toolbox import TOOLS
+from trunkline_router.typing_indicator import ShowTyping
 from trunkline_router.watch import Watcher, Watchers
 
 SNAPSHOT_EVERY = 5000  # events of a pool between two snapshots; more where the pool is large, for it is written whole
@@ -52,14 +53,14 @@ CUSTOMER = Actor(ActorType.CUSTOMER)
 class PoolProcessor(Processor):
     """All pools of one partition. State lives in memory and is rebuilt from PostgreSQL after every failure."""
 
-    def __init__(self, pool: Pool, lookup: Lookup) -> None:
-        self._db, self._lookup = pool, lookup
+    def __init__(self, pool: Pool, advisor: Advisor) -> None:
+        self._db, self._advisor = pool, advisor
         self._engines: dict[str, Engine] = {}
         self._snapshots: dict[str, int] = {}
         self._watchers = Watchers()
         self._changes: list[tuple[Watcher, Change | Refused]] = []
         self._inbound: list[tuple[Record, InboundEvent]] = []
-        self._advice: dict[str, CustomerLookup] = {}
+        self._advice: dict[str, Advice] = {}
         self._new_configs: dict[str, Configure] = {}
         self._rejected: list[Rejected] = []
         self._stored: dict[tuple[str, str], tuple[bytes, bytes]] = {}
@@ -77,27 +78,18 @@ class PoolProcessor(Processor):
     # -- before the transaction
 
     async def prepare(self, batch: Batch) -> None:
-        """Decode, look new customers up, and fetch configurations this partition has not seen."""
+        """Decode, fetch configurations this partition has not seen, and ask what others know of the messages."""
         self._inbound, self._rejected = decode(batch.records, wire.parse_inbound)
         await self._fetch_configs(batch)
-        new = {
-            e.conversation_id: e
-            for _, e in self._inbound
-            if e.HasField("message") and not self._knows(e.pool, e.conversation_id)
-        }
-        answers = await asyncio.gather(*(self._lookup(e) for e in new.values()))
-        self._advice = dict(zip(new, answers, strict=True))
-
-    def _knows(self, pool: str, conversation_id: str) -> bool:
-        engine = self._engines.get(pool)
-        return engine is not None and conversation_id in engine.pool.conversations
+        messages = [event for _, event in self._inbound]
+        self._advice = await self._advisor.ask(messages, self._engines, self._new_configs, batch.now)
 
     async def _fetch_configs(self, batch: Batch) -> None:
-        wanted = {e.pool for _, e in self._inbound if self._lacks(e.pool, account=e.account)}
+        wanted = {event.pool for _, event in self._inbound if self._lacks(event.pool, event)}
         for content in (r.content for r in batch.requests):
             if isinstance(content, Reconfigured):
                 wanted |= {p for p in self._engines if p.startswith(f"{content.tenant}/")}
-            elif isinstance(content, RunCommand | Read | Watch) and self._lacks(content.pool, content=content):
+            elif isinstance(content, RunCommand | Read | Watch) and self._lacks(content.pool, content):
                 wanted.add(content.pool)
         self._new_configs = {}
         for pool in wanted:
@@ -105,16 +97,16 @@ class PoolProcessor(Processor):
             if found is not None and pool in wire_config.pools_of(found):
                 self._new_configs[pool] = Configure(wire_config.to_pool_configured(found, pool))
 
-    def _lacks(self, pool: str, *, account: str = "", content: Content | None = None) -> bool:
+    def _lacks(self, pool: str, asked: Content | InboundEvent) -> bool:
         """Whether the pool is new here, or a name is asked for that its configuration does not have (yet)."""
         engine = self._engines.get(pool)
         if engine is None:
             return True
-        if isinstance(content, RunCommand):
-            return unknown_names(content.asked.body, engine.pool)
-        if isinstance(content, Watch):
-            return True
-        return bool(account) and account not in engine.pool.accounts
+        if isinstance(asked, InboundEvent):
+            return unknown_places(asked, engine.pool)
+        if isinstance(asked, RunCommand):
+            return unknown_names(asked.asked.body, engine.pool)
+        return isinstance(asked, Watch)
 
     # -- inside the transaction
 
@@ -152,12 +144,20 @@ class PoolProcessor(Processor):
 
     def _handle_inbound(self, draft: Draft, record: Record, event: InboundEvent) -> None:
         engine = self._engines.get(event.pool)
+        if (onward := sent_on(engine, event, draft.now, record.traceparent)) is not None:
+            draft.messages.append(onward)
+            return
         if engine is None or not engine.pool.teams:
             detail = "the tenant has no such pool; apply a configuration that names it, then produce the event again"
             self._rejected.append(Rejected(record, "UNKNOWN_POOL", detail, poison=False))
             return
-        body = wire.to_input(event, self._advice.get(event.conversation_id, CustomerLookup()))
-        self._decide(draft, engine, Input(body, event.event_id, CUSTOMER), record.traceparent)
+        advice = self._advice.get(event.conversation_id, NOTHING_ASKED)
+        body = wire.to_input(event, advice.customer, advice.due)
+        actor = wire_handover.actor_of(event) if event.HasField("hand_over") else CUSTOMER
+        try:
+            self._decide(draft, engine, Input(body, event.event_id, actor), record.traceparent)
+        except Refusal as refusal:
+            self._rejected.append(Rejected(record, refusal.reason, refusal.message, poison=False))
 
     async def _answered_before(
         self, tx: Connection, requests: Sequence[Request]
@@ -175,6 +175,9 @@ class PoolProcessor(Processor):
                     return content.respond(self._engine(content.pool))
                 case Watch():
                     return await self._watch(tx, draft, content)
+                case ShowTyping():
+                    shown = content.record(self._engine(content.pool), draft.now, request.traceparent)
+                    return draft.messages.append(shown)
                 case ApplyDocument():
                     return await self._apply(tx, draft, content, request.traceparent)
                 case Reconfigured():
@@ -182,7 +185,7 @@ class PoolProcessor(Processor):
                 case _:
                     assert_never(content)
         except Refusal as refusal:
-            return Refused(refusal.code, refusal.reason, refusal.message, metadata=refusal.facts)
+            return as_refused(refusal)
         except Refused as refused:
             return refused
 
@@ -257,19 +260,12 @@ class PoolProcessor(Processor):
             stored = wire.to_pool_event(event, pool, self._claim.epoch, draft.now)
             draft.rows.append((pool, event.pool_seq, event.conversation_id, stored.SerializeToString()))
             if event.conversation_id:
-                draft.messages += self._publish(engine, event, stored.conversation, traceparent)
+                draft.messages += records_of(engine, stored.conversation, traceparent)
             if isinstance(event.payload, AgentRemoved | PoolConfigured):
                 draft.left.add(pool)
         if events:
             draft.touched.add(pool)
             self._changes += self._watchers.changes(engine, events)
-
-    def _publish(self, engine: Engine, event: Event, published: Any, traceparent: str) -> list[Outgoing]:
-        found = [wire.conversation_record(published, traceparent)]
-        if published.HasField("message_sent"):
-            conversation = engine.pool.conversations[event.conversation_id]
-            found.append(wire.outbound_record(published, conversation, traceparent))
-        return found
 
     async def _snapshot(self, tx: Connection, draft: Draft) -> None:
         for pool in draft.touched:

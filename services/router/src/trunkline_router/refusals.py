@@ -30,6 +30,30 @@ def no_team(team: str) -> Refusal:
     return Refusal("NOT_FOUND", "TEAM_NOT_FOUND", f"no team {team}", team=team)
 
 
+def other_pool(team: str, pool: str) -> Refusal:
+    """This can only be done within the pool."""
+    return Refusal(
+        "FAILED_PRECONDITION",
+        "TEAM_OF_ANOTHER_POOL",
+        f"team {team} is of pool {pool}; transfer the conversation there first",
+        team=team,
+        pool=pool,
+    )
+
+
+def moved(conversation_id: str, pool: str) -> Refusal:
+    """Another pool is to decide about it, and has not taken it over yet."""
+    why = "the conversation is on its way there"
+    return Refusal(
+        "UNAVAILABLE",
+        "POOL_UNOWNED",
+        f"nobody answers for {conversation_id} in {pool} at this moment ({why}); retry with the same request_id",
+        pool=pool,
+        why=why,
+        conversation_id=conversation_id,
+    )
+
+
 def offer_ended(offer_id: str, conversation: Conversation) -> Refusal:
     """Too late: the answer says who has the conversation now."""
     return Refusal(
@@ -154,4 +178,45 @@ def not_assigned(conversation: Conversation) -> Refusal:
         f"conversation {conversation.id} is assigned to {conversation.agent or 'nobody'}",
         conversation_id=conversation.id,
         assigned_agent=conversation.agent,
+    )
+
+
+def unanswered(conversation: Conversation) -> Refusal:
+    """The customer has the last word, and everybody is promised an answer (sla 8.2)."""
+    oldest = min(conversation.unanswered, key=lambda one: one.at)
+    since = oldest.at.isoformat().replace("+00:00", "Z")
+    return Refusal(
+        "FAILED_PRECONDITION",
+        "UNANSWERED_MESSAGE",
+        f"the customer waits for an answer since {since}; close with one, or let a supervisor say why there is none",
+        conversation_id=conversation.id,
+        unanswered_since=since,
+        seq=str(oldest.seq),
+    )
+
+
+def not_for_agents(method: str, field: str) -> Refusal:
+    """A part of a command that only others may use."""
+    return Refusal("PERMISSION_DENIED", "ROLE_FORBIDDEN", f"an agent cannot set {field}", method=method, role="agent")
+
+
+def no_closing_text(channel: str, language: str) -> Refusal:
+    """There is nothing to say by that name."""
+    wanted = f"closing_text names a text of kind closing, and there is none for {channel} in {language}"
+    return Refusal("INVALID_ARGUMENT", "INVALID_REQUEST", wanted, field="closing_text")
+
+
+def wrong_seq(field: str, conversation: Conversation) -> Refusal:
+    """The conversation has not come so far."""
+    told = f"{field} must be between 0 and {conversation.seq}, the conversation's last"
+    return Refusal("INVALID_ARGUMENT", "INVALID_REQUEST", told, field=field)
+
+
+def typing_off(channel: str) -> Refusal:
+    """Nobody is shown there that an agent types."""
+    return Refusal(
+        "FAILED_PRECONDITION",
+        "TYPING_OFF",
+        f"typing is not shown on {channel}; set `typing: true` in its channel class, or do not send it",
+        channel=channel,
     )

@@ -14,7 +14,8 @@ from trunkline_router import events as e
 from trunkline_router import inputs as i
 from trunkline_router import pool_events as p
 from trunkline_router.engine import SYSTEM
-from trunkline_router.facts import ActorType, Attributes, Contact, CustomerLookup
+from trunkline_router.facts import ActorType, Attributes, Contact, CustomerLookup, DuePreview
+from trunkline_router.handed import ConversationTakenOver, TakeOver
 from trunkline_router.pool import Pool
 
 TIMER = "timer"  # the cause of what is due
@@ -103,7 +104,22 @@ def _message(own: Own) -> i.ReceiveMessage:
         tags=known.tags,
         attributes=known.values,
         priority=known.priority,
+        due=_due(own),
     )
+
+
+def _due(own: Own) -> DuePreview:
+    """What was said of the queue that it led to."""
+    if not own.has(e.ConversationQueued):
+        return DuePreview()
+    queued = own.the(e.ConversationQueued)
+    dues = ((queued.team, queued.due_at),) if queued.due_at is not None else ()
+    return DuePreview(dues, dues, queued.due_fallback)
+
+
+def _take_over(own: Own) -> TakeOver:
+    taken, name = own.the(ConversationTakenOver), own.id(ConversationTakenOver)
+    return TakeOver(name, taken.from_pool, taken.team, taken.agent_id, own.events[0].occurred_at, taken.state)
 
 
 def _wrote_first(own: Own) -> bool:
@@ -134,7 +150,8 @@ def _started(own: Own) -> i.StartConversation:
 
 def _split(own: Own) -> i.Split:
     part, team = own.the(e.ConversationSplit).conversation_id, own.the(e.ConversationQueued).team
-    return i.Split(own.id(e.ConversationSplit), own.agent(), part, team, own.the(e.ConversationStarted).subject)
+    subject, moved = own.the(e.ConversationStarted).subject, own.the(e.ConversationSplit).unanswered_moved
+    return i.Split(own.id(e.ConversationSplit), own.agent(), part, team, subject, moved)
 
 
 def _merge(own: Own) -> i.Merge:
@@ -187,7 +204,10 @@ def _snooze(own: Own) -> i.Snooze:
 
 
 def _resolve(own: Own) -> i.Resolve:
-    return i.Resolve(own.id(e.ConversationResolved), own.the(e.ConversationResolved).agent_id)
+    name, ended = own.id(e.ConversationResolved), own.the(e.ConversationResolved)
+    said = own.the(e.MessageSent) if own.has(e.MessageSent) else None
+    said_id, word = (said.message_id, said.content) if said else ("", None)
+    return i.Resolve(name, ended.agent_id, said_id, word, waive_reason=ended.waived_reason)
 
 
 def _release(own: Own) -> i.Release:
@@ -197,7 +217,8 @@ def _release(own: Own) -> i.Release:
 
 def _reply(own: Own) -> i.SendReply:
     sent = own.the(e.MessageSent)
-    return i.SendReply(own.id(e.MessageSent), sent.agent_id, sent.message_id, sent.content)
+    name, through = own.id(e.MessageSent), sent.answers_through_seq
+    return i.SendReply(name, sent.agent_id, sent.message_id, sent.content, through)
 
 
 def _note(own: Own) -> i.AddNote:
@@ -227,6 +248,7 @@ def _wrap_up(own: Own) -> i.EndWrapUp:
 
 #: What an input is known by; the first kind that there is counts, as several inputs lead to some of the later ones.
 MADE_FROM: Sequence[tuple[type, Callable[[Own], i.Body]]] = (
+    (ConversationTakenOver, _take_over),
     (e.MessageReceived, _message),
     (p.AgentPresenceChanged, _presence),
     (p.AgentAcceptingChanged, _accepting),

@@ -6,12 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from google.protobuf.message import Message
+from trunkline.inbound.v1.inbound_event_pb2 import InboundEvent
 from trunkline_common.errors import Refused
 
 from trunkline_router.gap import Gap
 from trunkline_router.inputs import Body, Input, PutAgent
 from trunkline_router.pool import Pool
 from trunkline_router.state import Engine
+from trunkline_router.typing_indicator import ShowTyping
 from trunkline_router.watch import Watchers
 
 
@@ -75,7 +77,7 @@ class Reconfigured:
     tenant: str
 
 
-Content = RunCommand | Read | Watch | ApplyDocument | Reconfigured
+Content = RunCommand | Read | Watch | ShowTyping | ApplyDocument | Reconfigured
 
 
 def unknown_names(body: Body, pool: Pool) -> bool:
@@ -84,7 +86,17 @@ def unknown_names(body: Body, pool: Pool) -> bool:
     teams = {getattr(body, field, "") for field in ("team", "to_team")} - {""}
     if isinstance(body, PutAgent):
         teams |= set(body.agent.teams)
-    return not (agents <= pool.agents.keys() and teams <= pool.teams.keys())
+    return not (agents <= pool.agents.keys() and teams <= pool.teams.keys() | dict(pool.config.elsewhere).keys())
+
+
+def unknown_places(event: InboundEvent, pool: Pool) -> bool:
+    """Whether it comes for an account or a team that the pool's configuration does not have (yet).
+
+    What another pool sends on is of an account of that one.
+    """
+    if event.HasField("hand_over"):
+        return event.hand_over.team not in pool.teams
+    return not event.from_pool and bool(event.account) and event.account not in pool.accounts
 
 
 def reused(request_id: str) -> Refused:

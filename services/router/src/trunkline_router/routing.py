@@ -41,6 +41,7 @@ class TextKind(StrEnum):
     OFFLINE = "OFFLINE"
     DEFLECTION = "DEFLECTION"
     CLOSING = "CLOSING"
+    PRIVATE = "PRIVATE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,8 @@ class ChannelClass:
     broadcast: int = 1
     wrap_s: int = 0
     requeue_when_lost: bool = False
+    #: Customers are shown that an agent types.
+    typing: bool = False
 
 
 #: What a channel that no class names is.
@@ -82,11 +85,6 @@ class TeamConfig:
     reply_target_s: int = 3600
     reopen_sticky_s: int = 86_400
     calendar: str = ""
-
-    @property
-    def assigns(self) -> bool:
-        """Whether work is given out without being asked for."""
-        return self.auto_assign and self.strategy is not Strategy.MANUAL
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +127,8 @@ class PolicyConfig:
     tier: int = 1
     overflow_team: str = ""
     overflow_agent: str = ""
+    #: Whoever writes in public and waits is asked to go on in private.
+    invite_private: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +139,31 @@ class AutoText:
     text: str
     channel: str = ""
     language: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PublicAddress:
+    """Where else customers can write."""
+
+    channel: str
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """An SLA policy as far as the engine keeps it: whom it is for, and whether everybody is answered (sla 8)."""
+
+    id: str
+    team: str = ""
+    #: Any of them; none: every one.
+    channels: tuple[str, ...] = ()
+    priorities: tuple[str, ...] = ()
+    #: All of them.
+    tags: tuple[str, ...] = ()
+    attributes: tuple[tuple[str, str], ...] = ()
+    #: What a customer wrote is answered before the end.
+    last_word: bool = False
+    bot_reply_counts: bool = False
 
 
 @dataclass(frozen=True, slots=True)

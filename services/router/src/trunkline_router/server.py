@@ -30,6 +30,7 @@ POLICY = {
     "AcceptOffer": rpc.allow(*DESK, required=(*BY_AGENT, "offer_id")),
     "DeclineOffer": rpc.allow(*DESK, required=(*BY_AGENT, "offer_id")),
     "SendReply": rpc.allow(*DESK, required=(*BY_AGENT, "content")),
+    "SetTyping": rpc.allow(*DESK, required=("conversation_id", "agent_id")),
     "AddNote": rpc.allow(*DESK, required=(*BY_AGENT, "text")),
     "TransferConversation": rpc.allow(*DESK, required=(*CONVERSATION, "reason")),
     "AssignConversation": rpc.allow(*OVER_OTHERS, required=BY_AGENT),

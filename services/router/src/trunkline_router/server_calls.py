@@ -14,7 +14,7 @@ from trunkline_common.auth import caller
 from trunkline_common.pages import PageTokens
 from trunkline_common.postgres import Pool
 
-from trunkline_router import inputs, refusals, wire_api
+from trunkline_router import commands, inputs, refusals, wire_api
 from trunkline_router.directory import Directory
 from trunkline_router.gate import Gate
 from trunkline_router.inputs import Input
@@ -63,9 +63,7 @@ class Calls:
         expected, named = request.expected_seq, request.conversation_id
 
         def completed(engine: Engine, asked: Input) -> Input:
-            known = engine.pool.conversations.get(named)
-            if known is None:
-                raise refusals.no_conversation(named)
+            known = commands.known_conversation(engine, named)
             if expected and known.seq != expected:
                 raise refusals.changed_meanwhile(known, expected)
             return replace(asked, body=complete(engine, body))

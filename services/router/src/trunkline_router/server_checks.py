@@ -55,13 +55,14 @@ def limited(field: str, text: str, most: int = MAX_TEXT) -> str:
     return text
 
 
-def content_of(request: Any) -> Content:
+def content_of(request: Any, field: str = "content") -> Content:
     """What is to be said; it must not be empty."""
-    limited("content.text", request.content.text)
-    limited("content.subject", request.content.subject)
-    if not request.content.text.strip() and not request.content.attachments:
-        raise invalid_request(Violation("content.text", "must not be empty without attachments"))
-    return read(Content, request.content)
+    content = getattr(request, field)
+    limited(f"{field}.text", content.text)
+    limited(f"{field}.subject", content.subject)
+    if not content.text.strip() and not content.attachments:
+        raise invalid_request(Violation(f"{field}.text", "must not be empty without attachments"))
+    return read(Content, content)
 
 
 def instant(field: str, at: Timestamp) -> datetime:

@@ -17,6 +17,7 @@ from trunkline_router.protomap import read
 from trunkline_router.server_calls import Calls
 from trunkline_router.server_checks import MAX_NAME, MAX_VALUE, content_of, derived_id, instant, limited, names
 from trunkline_router.state import Engine
+from trunkline_router.typing_indicator import ShowTyping
 
 
 class ConversationCalls(Calls):
@@ -33,8 +34,18 @@ class ConversationCalls(Calls):
 
     async def SendReply(self, request: api.SendReplyRequest, context: rpc.Context) -> Any:  # noqa: N802
         message_id = derived_id(request)
-        body = inputs.SendReply(request.conversation_id, request.agent_id, message_id, content_of(request))
+        body = inputs.SendReply(
+            request.conversation_id, request.agent_id, message_id, content_of(request), request.answers_through_seq
+        )
         return await self._command(request, context, body, message_id=message_id)
+
+    async def SetTyping(self, request: asks.SetTypingRequest, context: rpc.Context) -> Any:  # noqa: N802
+        pool = await self._pool(context, self._directory.of_conversation, request.conversation_id)
+        shown = ShowTyping(
+            pool, request.conversation_id, request.agent_id, request.on, supervising=caller().role != "agent"
+        )
+        await self._ask(request, context, pool, shown, "SetTyping")
+        return api.SetTypingResponse()
 
     async def AddNote(self, request: api.AddNoteRequest, context: rpc.Context) -> Any:  # noqa: N802
         note_id = derived_id(request)
@@ -54,8 +65,8 @@ class ConversationCalls(Calls):
     async def ResolveConversation(  # noqa: N802
         self, request: api.ResolveConversationRequest, context: rpc.Context
     ) -> Any:
-        body = inputs.Resolve(request.conversation_id, request.agent_id)
-        return await self._command(request, context, body)
+        body = _resolve_of(request)
+        return await self._command(request, context, body, message_id=body.message_id)
 
     async def ReopenConversation(self, request: api.ReopenConversationRequest, context: rpc.Context) -> Any:  # noqa: N802
         body = inputs.Reopen(request.conversation_id, request.agent_id)
@@ -76,6 +87,18 @@ class ConversationCalls(Calls):
 
         pool = await self._pool(context, self._directory.of_account, request.channel, request.account)
         return await self._run(request, context, pool, body, respond)
+
+
+def _resolve_of(request: api.ResolveConversationRequest) -> inputs.Resolve:
+    closes = request.WhichOneof("closing")
+    return inputs.Resolve(
+        request.conversation_id,
+        request.agent_id,
+        message_id=derived_id(request) if request.closing_text or closes == "closing_content" else "",
+        closing=content_of(request, "closing_content") if closes == "closing_content" else None,
+        closing_text=request.closing_text,
+        waive_reason=limited("waive_reason", request.waive_reason.strip(), MAX_VALUE),
+    )
 
 
 def _change_of(request: asks.ChangeAttributesRequest) -> inputs.ChangeAttributes:

@@ -13,8 +13,8 @@ from trunkline_common.auth import caller
 from trunkline_common.errors import Violation, invalid_request
 from trunkline_common.pages import page_size
 
-from trunkline_router import refusals, wire_api
-from trunkline_router.filters import BadFilter, Order, Term, parse, parse_order, select
+from trunkline_router import commands, wire_api
+from trunkline_router.filters import BadFilter, Order, Term, here, parse, parse_order, select
 from trunkline_router.index import Place
 from trunkline_router.requests import Read
 from trunkline_router.server_calls import Calls
@@ -26,8 +26,7 @@ class ListCalls(Calls):
 
     async def GetConversation(self, request: api.GetConversationRequest, context: rpc.Context) -> Any:  # noqa: N802
         def respond(engine: Engine) -> api.GetConversationResponse:
-            if request.conversation_id not in engine.pool.conversations:
-                raise refusals.no_conversation(request.conversation_id)
+            commands.known_conversation(engine, request.conversation_id)
             return api.GetConversationResponse(conversation=wire_api.view(engine, request.conversation_id))
 
         pool = await self._pool(context, self._directory.of_conversation, request.conversation_id)
@@ -61,7 +60,7 @@ class ListCalls(Calls):
         following = next((p for p in pools if p > pool), None)
 
         def respond(engine: Engine) -> api.ListConversationsResponse:
-            page = order.page(select(engine.pool.conversations.values(), terms), after, size)
+            page = order.page(select(here(engine), terms), after, size)
             found = [wire_api.view(engine, c.id) for c in page[:size]]
             more = [pool, order.key(page[size - 1])] if len(page) > size else None
             last = more or ([following, None] if following else None)

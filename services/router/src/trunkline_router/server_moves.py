@@ -12,6 +12,7 @@ from trunkline_common import rpc
 from trunkline_common.errors import Violation, invalid_request
 
 from trunkline_router import inputs, refusals
+from trunkline_router.directory import as_refused
 from trunkline_router.server_calls import Calls
 from trunkline_router.server_checks import derived_id, instant, limited
 from trunkline_router.state import Engine
@@ -55,14 +56,24 @@ class MoveCalls(Calls):
     async def MergeConversations(  # noqa: N802
         self, request: asks.MergeConversationsRequest, context: rpc.Context
     ) -> Any:
+        await self._must_share_a_pool(request, context)
         body = inputs.Merge(request.conversation_id, request.agent_id, request.into_conversation_id)
         return await self._command(request, context, body, views={"into": request.into_conversation_id})
+
+    async def _must_share_a_pool(self, request: asks.MergeConversationsRequest, context: rpc.Context) -> None:
+        """Which pool has the other one is not the owner's to know."""
+        ids = request.conversation_id, request.into_conversation_id
+        pool, into = [await self._pool(context, self._directory.of_conversation, name) for name in ids]
+        if pool != into:
+            raise as_refused(refusals.cannot_merge(*ids, f"that one is of pool {into}; transfer one of them"))
 
     async def SplitConversation(  # noqa: N802
         self, request: asks.SplitConversationRequest, context: rpc.Context
     ) -> Any:
         new_id, subject = derived_id(request), limited("subject", request.subject)
-        body = inputs.Split(request.conversation_id, request.agent_id, new_id, request.team, subject)
+        body = inputs.Split(
+            request.conversation_id, request.agent_id, new_id, request.team, subject, request.with_unanswered
+        )
         return await self._command(request, context, body, complete=_with_own_team, views={"new_conversation": new_id})
 
     async def ScheduleCallback(self, request: asks.ScheduleCallbackRequest, context: rpc.Context) -> Any:  # noqa: N802

@@ -11,6 +11,11 @@ class Settings(GrpcSettings):
 
     advertise: str = Field(alias="TRUNKLINE_ADVERTISE", description="host:port where other routers reach it")
     timeline_target: str = Field(alias="TRUNKLINE_TIMELINE_TARGET", description="TimelineService, host:port")
+    sla_target: str = Field(
+        "",
+        alias="TRUNKLINE_SLA_TARGET",
+        description="SlaService, host:port, asked when answers are due; empty: not asked",
+    )
     remember_days: int = Field(
         14, alias="TRUNKLINE_REMEMBER_DAYS", ge=1, description="How long event ids and answers by request_id are kept"
     )

@@ -16,8 +16,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from trunkline_common.files import InvalidFile, load
+
 from trunkline_router.simulate_check import check
-from trunkline_router.simulate_file import InvalidFile, load
 from trunkline_router.simulate_judge import misses
 from trunkline_router.simulate_run import Run, printed
 

@@ -13,11 +13,11 @@ from pydantic import ValidationError
 from trunkline.config.v1.config_pb2 import TenantConfig
 from trunkline_common.calendar_document import violations
 from trunkline_common.errors import Refused, Violation
+from trunkline_common.files import InvalidFile
 
 from trunkline_router import config, wire_config
 from trunkline_router import simulate_steps as steps
 from trunkline_router.pool_events import PoolConfigured
-from trunkline_router.simulate_file import InvalidFile
 
 TENANT = "scenario"
 MONDAY = datetime(2026, 1, 5, 9, tzinfo=UTC)

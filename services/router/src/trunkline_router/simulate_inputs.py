@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from trunkline_router import inputs
 from trunkline_router import simulate_steps as steps
-from trunkline_router.facts import Actor, ActorType, Contact, Content, CustomerLookup
+from trunkline_router.facts import Actor, ActorType, Contact, Content, CustomerLookup, DuePreview
 from trunkline_router.inputs import Body
 from trunkline_router.pool import Conversation, Status
 from trunkline_router.pool_events import PoolConfigured
@@ -104,6 +104,7 @@ class Desk:
             tags=step.tags,
             attributes=tuple(sorted(step.attributes.items())),
             priority=step.priority,
+            due=_due(step, now),
         )
 
     def _start(self, step: steps.Start, message_id: str) -> Body:
@@ -137,6 +138,9 @@ class Desk:
         match step:
             case steps.Plain():
                 return self._plain(step, agent, made)
+            case steps.Resolve(closing=said):
+                word = None if said is None else Content(said)
+                return inputs.Resolve(c, agent, made, word, step.closing_text, step.waive_reason)
             case steps.Snooze():
                 return inputs.Snooze(c, agent, step.until or now + timedelta(seconds=step.seconds))
             case steps.Transfer(to=to):
@@ -151,7 +155,7 @@ class Desk:
             case steps.Merge():
                 return inputs.Merge(c, agent, step.into)
             case steps.Split():
-                return inputs.Split(c, agent, step.new, step.team)
+                return inputs.Split(c, agent, step.new, step.team, with_unanswered=step.with_unanswered)
             case steps.Callback():
                 window = (now + timedelta(seconds=step.begins), now + timedelta(seconds=step.ends))
                 return inputs.ScheduleCallback(c, agent, *window, step.team or self._team(c))
@@ -165,15 +169,19 @@ class Desk:
         bodies: dict[str, Callable[[], Body]] = {
             "accept": lambda: inputs.AcceptOffer(c, self._offer(c, agent), agent),
             "decline": lambda: inputs.DeclineOffer(c, self._offer(c, agent), agent, reason),
-            "resolve": lambda: inputs.Resolve(c, agent),
             "reopen": lambda: inputs.Reopen(c, agent),
             "wake": lambda: inputs.Wake(c, agent),
             "release": lambda: inputs.Release(c, agent, reason),
             "pull": lambda: inputs.Assign(c, agent, agent),
-            "reply": lambda: inputs.SendReply(c, agent, made, Content(step.text)),
+            "reply": lambda: inputs.SendReply(c, agent, made, Content(step.text), step.answers_through_seq),
             "note": lambda: inputs.AddNote(c, agent, made, step.text),
         }
         return bodies[step.do]()
+
+
+def _due(step: steps.Message, now: datetime) -> DuePreview:
+    dues = tuple((team, now + timedelta(seconds=seconds)) for team, seconds in step.due.items())
+    return DuePreview(dues, dues)
 
 
 def _person(agent: str) -> Actor:

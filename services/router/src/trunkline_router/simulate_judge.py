@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from trunkline_router import explain
-from trunkline_router import simulate_steps as steps
 from trunkline_router.events import ConversationRejected, Event
 from trunkline_router.pool import Conversation, Status
+from trunkline_router.simulate_expect import AgentIs, ConversationIs, Expect
 from trunkline_router.simulate_run import Result, Run, agent_state, as_dict
 
 Miss = tuple[str, Any, Any]
@@ -27,7 +27,7 @@ def misses(run: Run, result: Result) -> Iterator[str]:
         yield f"{path}.expect.{field}: expected {_json(_written(expected))}, got {_json(_written(got))}"
 
 
-def _missed(run: Run, result: Result, expect: steps.Expect) -> Iterator[Miss]:
+def _missed(run: Run, result: Result, expect: Expect) -> Iterator[Miss]:
     yield from _conversation(run, result, result.subject, expect)
     for name, wanted in expect.conversations.items():
         yield from ((f"conversations.{name}.{f}", e, g) for f, e, g in _conversation(run, result, name, wanted))
@@ -99,7 +99,7 @@ STEP: Mapping[str, Callable[[Run, Result, Any], object]] = {
 # -- of an agent, of a conversation
 
 
-def _agent(run: Run, name: str, expect: steps.AgentIs) -> Iterator[Miss]:
+def _agent(run: Run, name: str, expect: AgentIs) -> Iterator[Miss]:
     if name not in run.engine.pool.agents:
         yield "id", name, None
         return
@@ -112,9 +112,9 @@ def _agent(run: Run, name: str, expect: steps.AgentIs) -> Iterator[Miss]:
             yield field, expected, got
 
 
-def _conversation(run: Run, result: Result, name: str, expect: steps.ConversationIs) -> Iterator[Miss]:
+def _conversation(run: Run, result: Result, name: str, expect: ConversationIs) -> Iterator[Miss]:
     c = run.engine.pool.conversations.get(name)
-    for field in sorted(expect.model_fields_set & steps.ConversationIs.model_fields.keys()):
+    for field in sorted(expect.model_fields_set & ConversationIs.model_fields.keys()):
         expected = getattr(expect, field)
         if c is None:
             yield field, expected, "no such conversation"
@@ -170,6 +170,7 @@ CONVERSATION: Mapping[str, Callable[[Run, Result, Conversation], object]] = {
     "policy": lambda _run, _result, c: c.policy,
     "step": lambda _run, _result, c: c.step,
     "position": lambda run, _result, c: run.engine.waiting.position(c.id),
+    "unanswered": lambda _run, _result, c: c.unanswered_since is not None,
     "why": _why,
     "changes": _changes,
 }

@@ -1,22 +1,18 @@
-"""The steps of a scenario file and what they expect."""
+"""The steps of a scenario file."""
 
 from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field
 
 from trunkline_router.config_models import Strict
-from trunkline_router.events import ConversationPayload
-from trunkline_router.explain_agents import Reason
 from trunkline_router.facts import Presence
-from trunkline_router.pool import Status
-from trunkline_router.pool_events import PoolPayload
+from trunkline_router.simulate_expect import Expect, Name, Names, upper
 
 INSTANT = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,6})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
-EVENTS = {cls.__name__ for cls in (*get_args(ConversationPayload), *get_args(PoolPayload))}
 
 
 def _instant(value: object) -> datetime:
@@ -25,78 +21,8 @@ def _instant(value: object) -> datetime:
     return datetime.fromisoformat(value).astimezone(UTC)
 
 
-def _event(value: object) -> object:
-    """A name, or a name with some of the fields."""
-    name: object = value
-    wanted: object = {}
-    if isinstance(value, dict) and len(value) == 1:
-        ((name, wanted),) = value.items()
-    if name not in EVENTS or not isinstance(wanted, dict):
-        raise ValueError(f"{value} is no event's name, and no mapping of one to some of its fields")
-    return name, wanted
-
-
-def _upper(value: object) -> object:
-    return value.upper() if isinstance(value, str) else value
-
-
-def _several(value: object) -> object:
-    if value is None:
-        return ()
-    return (value,) if isinstance(value, str) else value
-
-
-def _by_team(value: object) -> object:
-    """One list is that of all teams together."""
-    return value if isinstance(value, dict) else {"": value}
-
-
 Instant = Annotated[datetime, BeforeValidator(_instant)]
 Seconds = Annotated[float, Field(ge=0, le=10 * 366 * 86_400)]
-Name = Annotated[str, Field(min_length=1)]
-Names = tuple[Name, ...]
-EventIs = Annotated[tuple[str, dict[str, Any]], BeforeValidator(_event)]
-Why = Annotated[Reason, BeforeValidator(_upper)]
-
-
-class AgentIs(Strict):
-    """What is expected of an agent; only what is named is compared."""
-
-    load: int = 0
-    assigned: Names = ()
-    offered: Names = ()
-    wrap_up: Names = ()
-    presence: Annotated[Presence, BeforeValidator(_upper)] = Presence.OFFLINE
-    accepting: bool = True
-    not_responding: bool = False
-
-
-class ConversationIs(Strict):
-    """What is expected of a conversation."""
-
-    assigned: Name | None = None
-    assigned_any: Names = ()
-    offered: Annotated[Names, BeforeValidator(_several)] = ()
-    queued: Name | None = None
-    status: Annotated[Status, BeforeValidator(_upper)] = Status.NEW
-    policy: str = ""
-    step: int = 0
-    position: int | None = None
-    #: The reason of each agent in the last explanation: of the step's decision, or of why it still waits.
-    why: dict[Name, Why] = Field(default_factory=dict)
-    changes: tuple[str, ...] = ()
-
-
-class Expect(ConversationIs):
-    """What is expected after a step."""
-
-    rejected: Name = ""
-    refused: Name | None = None
-    events: tuple[EventIs, ...] = ()
-    all_events: tuple[EventIs, ...] = ()
-    agents: dict[Name, AgentIs] = Field(default_factory=dict)
-    conversations: dict[Name, ConversationIs] = Field(default_factory=dict)
-    queue: Annotated[dict[str, Names], BeforeValidator(_by_team)] = Field(default_factory=dict)
 
 
 class Step(Strict):
@@ -115,7 +41,7 @@ class Agent(Step):
 
     do: Literal["agent"]
     id: Name
-    presence: Annotated[Presence | None, BeforeValidator(_upper)] = None
+    presence: Annotated[Presence | None, BeforeValidator(upper)] = None
     accepting: bool | None = None
     responding: Literal[True] | None = None
     name: str | None = None
@@ -151,6 +77,8 @@ class Message(Step):
     text: str = "hello"
     automatic: bool = False
     customer: Customer = Customer()
+    #: In how many seconds an answer would be due, by team: what the SLA service would say.
+    due: dict[Name, Seconds] = Field(default_factory=dict)
 
 
 class OnConversation(Step):
@@ -164,9 +92,19 @@ class OnConversation(Step):
 class Plain(OnConversation):
     """Needs nothing else."""
 
-    do: Literal["accept", "decline", "resolve", "reopen", "wake", "release", "pull", "reply", "note"]
+    do: Literal["accept", "decline", "reopen", "wake", "release", "pull", "reply", "note"]
     reason: str = ""
     text: str = "text"
+    answers_through_seq: int = 0
+
+
+class Resolve(OnConversation):
+    """With a last word, the tenant's closing text as one, or a reason for there being none."""
+
+    do: Literal["resolve"]
+    closing: str | None = None
+    closing_text: bool = False
+    waive_reason: str = ""
 
 
 class Snooze(OnConversation):
@@ -226,6 +164,7 @@ class Split(OnConversation):
     do: Literal["split"]
     new: Name
     team: Name
+    with_unanswered: bool = False
 
 
 class Callback(OnConversation):
@@ -275,7 +214,7 @@ class State(Step):
     do: Literal["state"]
 
 
-Command = Plain | Snooze | Transfer | Assign | Attributes | Merge | Split | Callback
+Command = Plain | Resolve | Snooze | Transfer | Assign | Attributes | Merge | Split | Callback
 AnyStep = Agent | Message | Command | Start | EndWrapUp | Configure | Advance | State
 
 

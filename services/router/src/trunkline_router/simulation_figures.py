@@ -23,6 +23,7 @@ from trunkline_router.events import (
     Event,
 )
 from trunkline_router.facts import Presence, QueueReason
+from trunkline_router.handed import ConversationTakenOver
 from trunkline_router.pool import Pool, Status
 from trunkline_router.pool_events import AgentConfigured, AgentPresenceChanged, AgentRemoved, PoolConfigured
 from trunkline_router.routing import ANY_CHANNEL, AgentConfig
@@ -130,6 +131,8 @@ class Meter:
         match event.payload:
             case ConversationStarted(channel):
                 self._channels[name] = channel
+            case ConversationTakenOver(state=state):
+                self._channels[name] = state.channel
             case ConversationQueued(team) as queued:
                 self._let_go(name, at)
                 self._queued[name] = queued

@@ -31,6 +31,7 @@ from trunkline_router.events import (
     OfferTimedOut,
 )
 from trunkline_router.facts import ActorType
+from trunkline_router.handed import ConversationTakenOver
 from trunkline_router.pool import Pool, Status
 from trunkline_router.pool_events import (
     AgentAcceptingChanged,
@@ -132,6 +133,7 @@ OUTSIDE = (
     AgentAcceptingChanged,
     AgentConfigured,
     AgentRemoved,
+    ConversationTakenOver,
 )
 
 
@@ -208,6 +210,8 @@ class Reader:
                 self._cut_short(name, at)
             case ConversationStarted():
                 self._cycles[name] = 1
+            case ConversationTakenOver(state=state):
+                self._cycles[name] = state.cycle
             case ConversationReopened():
                 self._cycles[name] = self._cycles.get(name, 0) + 1
             case AgentStoppedResponding(agent_id):

@@ -23,6 +23,7 @@ from trunkline_router.events import (
     OfferMade,
 )
 from trunkline_router.facts import Content
+from trunkline_router.handed import TakeOver
 from trunkline_router.pool import Pool, Status
 from trunkline_router.pool_events import AgentStoppedResponding, PoolConfigured
 from trunkline_router.refusals import Refusal
@@ -58,6 +59,7 @@ class Period:
     tools: Tools
 
 
+AS_RECORDED = "as recorded"
 Action = Callable[[datetime], object]
 
 
@@ -142,10 +144,15 @@ class World:
     def _arrive(self, group: Sequence[Event], at: datetime) -> None:
         asked = asked_of(group, self._engine.pool)
         c = self._engine.pool.conversations.get(getattr(asked.body, "conversation_id", ""))
+        if isinstance(asked.body, TakeOver) and c is not None:  # more may have happened to it here than was recorded
+            state = replace(asked.body.state, seq=max(asked.body.state.seq, c.seq))
+            asked = replace(asked, body=replace(asked.body, state=state))
         if isinstance(asked.body, i.Resolve | i.Transfer | i.ScheduleCallback | i.Assign):
             if c is None or c.status not in UNSERVED:
                 return  # somebody has it: they end it as they did, in their time
             asked = replace(asked, supervising=True)
+        if isinstance(asked.body, i.Resolve):  # whatever is promised now
+            asked = replace(asked, body=replace(asked.body, waive_reason=asked.body.waive_reason or AS_RECORDED))
         if not self._decide(asked, at):
             self.impossible += 1
 
@@ -170,7 +177,7 @@ class World:
         answer = self._services.answer(self._engine.pool.conversations[name])
         body: i.AcceptOffer | i.DeclineOffer = i.AcceptOffer(name, offer_id, agent_id)
         if answer.reply is Reply.DECLINED:
-            body = i.DeclineOffer(name, offer_id, agent_id, "as recorded")
+            body = i.DeclineOffer(name, offer_id, agent_id, AS_RECORDED)
         self._later(at + timedelta(seconds=answer.seconds), lambda now: self._ask(body, now))
 
     def _begin(self, name: str, at: datetime) -> None:
@@ -208,7 +215,7 @@ def ending(service: Service, name: str, agent: str, at: datetime) -> i.Conversat
     instants = [at + timedelta(seconds=s) for s in service.windows]
     match service.ending:
         case Ending.TRANSFERRED:
-            return i.Transfer(name, agent, service.team, "as recorded", service.agent)
+            return i.Transfer(name, agent, service.team, AS_RECORDED, service.agent)
         case Ending.SNOOZED:
             return i.Snooze(name, agent, instants[0])
         case Ending.RELEASED:
@@ -216,4 +223,4 @@ def ending(service: Service, name: str, agent: str, at: datetime) -> i.Conversat
         case Ending.CALLBACK:
             return i.ScheduleCallback(name, agent, instants[0], instants[1], service.team)
         case Ending.RESOLVED | Ending.OPEN:
-            return i.Resolve(name, agent)
+            return i.Resolve(name, agent, waive_reason=AS_RECORDED)

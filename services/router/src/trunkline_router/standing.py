@@ -22,6 +22,7 @@ from trunkline_router.events import (
     OfferTimedOut,
     Payload,
 )
+from trunkline_router.handed import ConversationHandedOver, ConversationTakenOver
 from trunkline_router.pool import Conversation, Status
 
 
@@ -72,6 +73,8 @@ def after(before: Standing, payload: Payload) -> Standing:
             | ConversationMerged()
             | ConversationResolved()
             | CallbackScheduled()
+            | ConversationHandedOver()
+            | ConversationTakenOver()
         ):
             return NOWHERE
         case _:

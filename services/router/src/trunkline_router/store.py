@@ -11,6 +11,7 @@ from trunkline.config.v1.config_pb2 import TenantConfig
 from trunkline_common.postgres import Connection, Pool, unlimited
 
 from trunkline_router import wire
+from trunkline_router.events import Event
 from trunkline_router.fold import evolve
 from trunkline_router.pool import Pool as PoolState
 from trunkline_router.state import Engine
@@ -29,9 +30,24 @@ with logged as (
 insert into command_result (tenant, request_id, fingerprint, response, done_at)
 select *, $10 from unnest($6::text[], $7::uuid[], $8::bytea[], $9::bytea[])
 """
+#: Events of a pool between two snapshots that are kept for good: what is folded at most to see a moment of the past.
+CHECKPOINT_EVERY = 250_000
 SNAPSHOT = """
+with kept as (
+    insert into pool_checkpoint (pool, pool_seq, state)
+    select pool, pool_seq, state from pool_snapshot s
+    where pool = $1 and pool_seq < $3
+      and pool_seq - coalesce((select max(pool_seq) from pool_checkpoint c where c.pool = $1), 0) >= $5
+)
 insert into pool_snapshot (pool, part, pool_seq, state) values ($1, $2, $3, $4)
 on conflict (pool) do update set pool_seq = $3, state = $4 where pool_snapshot.pool_seq < $3
+"""
+SNAPSHOT_BEFORE = """
+select state from (
+    select pool_seq, state from pool_snapshot where pool = $1 and pool_seq < $2
+    union all
+    (select pool_seq, state from pool_checkpoint where pool = $1 and pool_seq < $2 order by pool_seq desc limit 1)
+) as found order by pool_seq desc limit 1
 """
 NEW_INBOX = """
 insert into inbox (event_id, seen_at) select id, $2 from unnest($1::uuid[]) as id
@@ -101,9 +117,23 @@ async def log_of(connection: Connection | Pool, pool: str, conversations: Sequen
     return [row["event"] for row in rows]
 
 
-async def snapshot(tx: Connection, part: int, state: PoolState) -> None:
-    """Write the pool as it is."""
-    await tx.execute(SNAPSHOT, state.id, part, state.seq, wire.dump_pool(state))
+async def newest_by_pool(
+    connection: Connection | Pool, pools: Sequence[str], conversation_id: str
+) -> list[tuple[str, Event]]:
+    """Those of the pools that have something of a conversation in their log, with the last of it."""
+    rows = await connection.fetch(
+        "select p.pool, l.event from unnest($1::text[]) as p (pool), lateral (select event from pool_log l"
+        " where l.conversation_id = $2 and l.pool = p.pool and l.conversation_id <> ''"
+        " order by pool_seq desc limit 1) l",
+        pools,
+        conversation_id,
+    )
+    return [(row["pool"], wire.from_pool_event(row["event"])) for row in rows]
+
+
+async def snapshot(tx: Connection, part: int, state: PoolState, checkpoint_every: int = CHECKPOINT_EVERY) -> None:
+    """Write the pool as it is; of those before one in so many events stays."""
+    await tx.execute(SNAPSHOT, state.id, part, state.seq, wire.dump_pool(state), checkpoint_every)
 
 
 async def unseen(tx: Connection, event_ids: Sequence[str], now: datetime) -> set[str]:
@@ -153,9 +183,8 @@ async def forget(pool: Pool, before: datetime) -> None:
 
 
 async def snapshot_before(pool: Pool, name: str, pool_seq: int) -> bytes | None:
-    """The pool's snapshot, if it was taken before that event."""
-    sql = "select state from pool_snapshot where pool = $1 and pool_seq < $2"
-    found: bytes | None = await pool.fetchval(sql, name, pool_seq)
+    """The pool's last snapshot of those taken before that event."""
+    found: bytes | None = await pool.fetchval(SNAPSHOT_BEFORE, name, pool_seq)
     return found
 
 

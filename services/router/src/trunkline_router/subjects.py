@@ -119,6 +119,12 @@ class WatchedTeam:
 Subject = WatchedAgent | WatchedQueue | WatchedTeam
 
 
+def newer(subject: Subject, pool_seq: int) -> Change:
+    """No change, only a later place to go on from."""
+    made: Change = getattr(api, f"{subject.method}Response")(pool_seq=pool_seq)
+    return made
+
+
 def _must_exist(engine: Engine, team: str) -> None:
     if team not in engine.pool.teams:
         raise refusals.no_team(team)

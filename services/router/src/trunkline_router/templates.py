@@ -39,6 +39,9 @@ VARIABLES: Mapping[str, type] = MappingProxyType(
         "wait.high_minutes": int,
         "opens_at": str,
         "tenant.name": str,
+        "alternative.channel": str,
+        "alternative.address": str,
+        "channels": str,
     }
 )
 ATTRIBUTES = "attributes"
@@ -59,7 +62,6 @@ LIMITS: Mapping[str, int] = MappingProxyType(
     }
 )
 OTHER_LIMIT = 10_000
-ANY_CHANNEL, DEFAULT_LANGUAGE = "any", "default"
 
 # fmt: off
 TAGS = {"content", "output", "illegal", "if", "unless", "case", "assign", "comment", "#"}  # the first three are text
@@ -124,6 +126,8 @@ class Template:
     source: str
     _bound: BoundTemplate = field(repr=False, compare=False)
     _attributes: frozenset[str] = field(repr=False, compare=False)
+    #: The variables it names, but for attributes.
+    names: frozenset[str] = field(repr=False, compare=False)
 
     def render(self, values: Mapping[str, Any]) -> str:
         """The text for values by name: {"customer.name": "Ana", "channel": "sms", "attributes": {...}}.
@@ -149,13 +153,13 @@ def compile_template(text: str) -> Template:
         raise BadTemplate(f"has more than {MAX_TAGS} tags")
     try:
         bound = ENVIRONMENT.from_string(text)
-        attributes = _check_names(bound, text)
+        attributes, names = _check_names(bound, text)
         _try(bound, attributes)
     except LiquidError as error:
         raise BadTemplate(_where(error)) from error
     except RecursionError as error:
         raise BadTemplate("is nested too deeply") from error
-    return Template(text, bound, attributes)
+    return Template(text, bound, attributes, names)
 
 
 def must_fit(template: Template, channel: str, limit: int | None = None) -> None:
@@ -165,20 +169,6 @@ def must_fit(template: Template, channel: str, limit: int | None = None) -> None
     length = max(len(template.render(without)), len(template.render(with_short)))
     if length > most:
         raise BadTemplate(f"has {length} characters without its values, {channel} takes {most}")
-
-
-def choose(texts: Mapping[str, Mapping[str, Template]], channel: str, language: str) -> Template | None:
-    """The text by channel and language: the channel's before those for any, a language before its base before default.
-
-    `texts` is by channel (or "any"), then by language (or "default"); None where there is no text.
-    """
-    wanted = (language.lower(), language.lower().split("-")[0], DEFAULT_LANGUAGE)
-    for of in (channel, ANY_CHANNEL):
-        known = {name.lower(): text for name, text in texts.get(of, {}).items()}
-        for name in wanted:
-            if name in known:
-                return known[name]
-    return None
 
 
 def _scope(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -193,8 +183,8 @@ def _scope(values: Mapping[str, Any]) -> dict[str, Any]:
     return {**given, **{name: _Group(group) for name, group in groups.items()}, ATTRIBUTES: _Group(attributes)}
 
 
-def _check_names(bound: BoundTemplate, source: str) -> frozenset[str]:
-    """The attributes a template asks for. Raises BadTemplate for a name that is not declared."""
+def _check_names(bound: BoundTemplate, source: str) -> tuple[frozenset[str], frozenset[str]]:
+    """The attributes and the other variables that it asks for. Raises BadTemplate for a name that is not declared."""
     found = bound.analyze(include_partials=False)
     for name, spans in sorted(found.filters.items()):
         if name not in FILTERS:
@@ -202,14 +192,16 @@ def _check_names(bound: BoundTemplate, source: str) -> frozenset[str]:
     for name in sorted(found.locals.keys() & ROOTS):
         raise BadTemplate(f"{name} is a variable's name; assign to another")
     parts_of_assigned = [v for name in found.locals for v in found.variables.get(name, []) if len(v.segments) > 1]
-    attributes = set()
+    attributes, names = set(), set()
     for variable in [*parts_of_assigned, *(v for group in found.globals.values() for v in group)]:
         match variable.segments:
             case [first, str(key)] if first == ATTRIBUTES:
                 attributes.add(key)
-            case segments if ".".join(map(str, segments)) not in VARIABLES:
+            case segments if (name := ".".join(map(str, segments))) in VARIABLES:
+                names.add(name)
+            case _:
                 raise _unknown(source, variable.span, f"variable {variable}", [*VARIABLES, f"{ATTRIBUTES}.<name>"])
-    return frozenset(attributes)
+    return frozenset(attributes), frozenset(names)
 
 
 def _unknown(source: str, span: Span, what: str, known: Iterable[str]) -> BadTemplate:

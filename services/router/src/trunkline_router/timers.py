@@ -18,7 +18,7 @@ from trunkline_router.facts import QueueReason, WakeReason
 from trunkline_router.index import available
 from trunkline_router.matching import qualified
 from trunkline_router.pool import Agent, Conversation, Status
-from trunkline_router.pool_events import AgentLost, AgentStoppedResponding, WrapUpEnded
+from trunkline_router.pool_events import AgentLost, AgentStoppedResponding, ReofferPostponed, WrapUpEnded
 from trunkline_router.routing import TextKind
 from trunkline_router.state import Engine, agent_dues
 
@@ -64,7 +64,7 @@ def _conversation(engine: Engine, c: Conversation, now: datetime) -> Decision:
         team = c.team if c.team in engine.pool.teams else policies.home(engine, c)
         found = [policies.in_team(engine, c, team, now, QueueReason.CALLBACK_DUE, entered_at=c.callback[0])]
     elif c.status is Status.QUEUED:
-        found = _waiting(engine, c, now)
+        return _waiting(engine, c, now)
     return [(c.id, p) for p in found]
 
 
@@ -83,18 +83,19 @@ def _missed(engine: Engine, c: Conversation, expired: list[str], now: datetime) 
     return [*found, *((c.id, p) for p in changes.back_if_last(engine, c, len(expired), now))]
 
 
-def _waiting(engine: Engine, c: Conversation, now: datetime) -> list[Payload]:
+def _waiting(engine: Engine, c: Conversation, now: datetime) -> Decision:
+    found: list[Payload] = []
     if _past(c.preferred_until, now):
-        return [policies.again(engine, c, now, QueueReason.PREFERRED_WAITED)]
-    if _past(c.step_ends_at, now) and (onward := step_on(engine, c, now)):
-        return onward
-    if c.reoffer_at is not None and c.reoffer_at <= now:
-        if _only_the_excluded(engine, c):
-            return [ExclusionsCleared()]
-        _look_again(engine, c, now)
-    if _past(engine.deflects_at(c), now):
-        return changes.text(engine, c, TextKind.DEFLECTION, now)
-    return []
+        found = [policies.again(engine, c, now, QueueReason.PREFERRED_WAITED)]
+    elif _past(c.step_ends_at, now) and (onward := step_on(engine, c, now)):
+        found = onward
+    elif c.reoffer_at is not None and c.reoffer_at <= now:
+        if not _only_the_excluded(engine, c):
+            return [("", ReofferPostponed(c.id, _next_look(engine, c, c.reoffer_at, now)))]
+        found = [ExclusionsCleared()]
+    elif _past(engine.deflects_at(c), now) and c.unanswered:  # a person waits, not a machine
+        found = [*changes.text(engine, c, TextKind.DEFLECTION, now)]
+    return [(c.id, p) for p in found]
 
 
 def step_on(engine: Engine, c: Conversation, now: datetime) -> list[Payload]:
@@ -120,12 +121,11 @@ def _only_the_excluded(engine: Engine, c: Conversation) -> bool:
     return bool(there) and there <= c.excluded
 
 
-def _look_again(engine: Engine, c: Conversation, now: datetime) -> None:
-    """At whole intervals from the first exclusion: the same instants for a pool that was loaded anew."""
-    assert c.reoffer_at is not None  # noqa: S101 - the caller looked
+def _next_look(engine: Engine, c: Conversation, first: datetime, now: datetime) -> datetime:
+    """At whole intervals from the first exclusion. Part of the state: a pool loaded anew must look at the same time."""
     every = max(1, engine.pool.teams[c.team].reoffer_after_s)
-    intervals = int((now - c.reoffer_at).total_seconds() // every) + 1
-    heapq.heappush(engine.timers, (c.reoffer_at + timedelta(seconds=intervals * every), c.id))
+    intervals = int((now - first).total_seconds() // every) + 1
+    return first + timedelta(seconds=intervals * every)
 
 
 def _agent(engine: Engine, agent: Agent, now: datetime) -> Decision:

@@ -12,8 +12,10 @@ from trunkline_router.events import Event
 from trunkline_router.pool import ENDED
 from trunkline_router.standing import NOWHERE, Standing, after, standing
 from trunkline_router.state import Engine
-from trunkline_router.subjects import Change, Step, Subject, is_for_all, told, touched
+from trunkline_router.subjects import Change, Step, Subject, is_for_all, newer, told, touched
 
+LONGEST = 10_000  # events of its pool that a watcher may have missed
+QUIET = LONGEST // 4  # events after which a watcher that none concerned is told a newer place to go on from
 BUFFER = 1000  # changes a slow watcher may be behind before the stream is ended
 
 
@@ -22,6 +24,8 @@ class Watcher:
 
     def __init__(self, pool: str, subject: Subject) -> None:
         self.pool, self.subject = pool, subject
+        #: As far as its last token reaches, or nearly: less than QUIET events before that at most.
+        self.seq = 0
         self._changes: asyncio.Queue[Change | Refused] = asyncio.Queue()
 
     def tell(self, change: Change | Refused) -> None:
@@ -44,6 +48,8 @@ class Watched:
     """A pool somebody watches: where its conversations stand, so that an event shows what it changed."""
 
     standings: dict[str, Standing]
+    #: When all watchers were last looked at.
+    swept: int
     watchers: dict[Subject, set[Watcher]] = field(default_factory=dict)
 
 
@@ -68,7 +74,8 @@ class Watchers:
         """From now on it is told; the engine's state is what it knows."""
         if watcher.pool not in self._pools:
             live = (c for c in engine.pool.conversations.values() if c.status not in ENDED)
-            self._pools[watcher.pool] = Watched({c.id: standing(c) for c in live})
+            self._pools[watcher.pool] = Watched({c.id: standing(c) for c in live}, engine.pool.seq)
+        watcher.seq = engine.pool.seq
         self._pools[watcher.pool].watchers.setdefault(watcher.subject, set()).add(watcher)
 
     def remove(self, watcher: Watcher) -> None:
@@ -93,7 +100,9 @@ class Watchers:
                 if watchers := found.watchers.get(subject):
                     change = told(engine, subject, step)
                     told_.extend((watcher, change) for watcher in watchers)
-        return told_
+                    for watcher in watchers:
+                        watcher.seq = step.event.pool_seq
+        return told_ + _kept_fresh(found, engine.pool.seq)
 
     def end(self) -> None:
         """The partition is no longer ours."""
@@ -102,3 +111,14 @@ class Watchers:
                 for watcher in watchers:
                     watcher.tell(unavailable("owner"))
         self._pools.clear()
+
+
+def _kept_fresh(found: Watched, seq: int) -> list[tuple[Watcher, Change | Refused]]:
+    """Who was told nothing for long gets a newer token, so that it cannot expire while they listen."""
+    if seq - found.swept < QUIET:
+        return []
+    found.swept = seq
+    quiet = [w for watchers in found.watchers.values() for w in watchers if seq - w.seq >= QUIET]
+    for watcher in quiet:
+        watcher.seq = seq
+    return [(watcher, newer(watcher.subject, seq)) for watcher in quiet]

@@ -18,9 +18,19 @@ from trunkline_common import cloudevents
 from trunkline_common.errors import InvalidMessage
 from trunkline_common.kafka import Outgoing, Record
 
-from trunkline_router.engine import event_id
+from trunkline_router import wire_handover
+from trunkline_router.engine import event_id as id_of
 from trunkline_router.events import ConversationPayload, Event
-from trunkline_router.facts import Actor, Contact, Content, CustomerLookup, DeliveryStatus
+from trunkline_router.facts import (
+    NO_PREVIEW,
+    Actor,
+    Contact,
+    Content,
+    CustomerLookup,
+    DeliveryStatus,
+    DuePreview,
+)
+from trunkline_router.handed import TakeOver
 from trunkline_router.inputs import ReceiveMessage, RecordReceipt
 from trunkline_router.pool import Conversation, Pool
 from trunkline_router.pool_events import PoolPayload
@@ -57,7 +67,9 @@ def parse_inbound(record: Record) -> InboundEvent:
         raise InvalidMessage("MISSING_FIELD", "receipt.status")
     if event.WhichOneof("payload") is None:
         raise InvalidMessage("MISSING_FIELD", "payload: set message or receipt")
-    if event.pool.partition("/")[0] != event.tenant:
+    if event.HasField("hand_over"):
+        wire_handover.check(event)
+    if {pool.partition("/")[0] for pool in (event.pool, event.from_pool) if pool} != {event.tenant}:
         raise InvalidMessage("POOL_OF_ANOTHER_TENANT", "pool must begin with the tenant")
     return event
 
@@ -69,15 +81,20 @@ def _is_uuid(text: str) -> bool:
         return False
 
 
-def to_input(event: InboundEvent, customer: CustomerLookup) -> ReceiveMessage | RecordReceipt:
-    """What the engine is asked."""
-    if event.WhichOneof("payload") == "receipt":
+def to_input(
+    event: InboundEvent, customer: CustomerLookup, due: DuePreview = NO_PREVIEW
+) -> ReceiveMessage | RecordReceipt | TakeOver:
+    """What the engine is asked. A message that was sent on has the id it came in with."""
+    if event.HasField("hand_over"):
+        return wire_handover.to_take_over(event)
+    event_id = event.original_event_id or event.event_id
+    if event.HasField("receipt"):
         receipt = event.receipt
         status = DeliveryStatus(enum_name(receipt, "status"))
-        return RecordReceipt(event.event_id, event.conversation_id, receipt.message_id, status, receipt.error)
+        return RecordReceipt(event_id, event.conversation_id, receipt.message_id, status, receipt.error)
     message = event.message
     return ReceiveMessage(
-        event_id=event.event_id,
+        event_id=event_id,
         conversation_id=event.conversation_id,
         channel=event.channel,
         account=event.account,
@@ -93,6 +110,7 @@ def to_input(event: InboundEvent, customer: CustomerLookup) -> ReceiveMessage | 
         tags=tuple(message.tags),
         attributes=tuple(sorted(message.attributes.items())),
         priority=message.priority,
+        due=due,
     )
 
 
@@ -102,7 +120,7 @@ def to_input(event: InboundEvent, customer: CustomerLookup) -> ReceiveMessage | 
 def to_conversation_event(event: Event, pool: str, epoch: int, recorded_at: datetime) -> ConversationEvent:
     """An event of a conversation as it is published."""
     made = ConversationEvent(
-        event_id=event_id(pool, event.pool_seq),
+        event_id=id_of(pool, event.pool_seq),
         tenant=pool.partition("/")[0],
         conversation_id=event.conversation_id,
         seq=event.seq,

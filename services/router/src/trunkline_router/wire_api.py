@@ -26,7 +26,7 @@ def to_api_conversation(conversation: Conversation, pool: str) -> api.Conversati
             api.Offer(offer_id=id_, agent_id=offer.agent, expires_at=timestamp(offer.expires_at))
             for id_, offer in conversation.offers.items()
         ),
-        pool=pool,
+        pool=conversation.moved_to or pool,
         status=api.ConversationStatus.Value(f"CONVERSATION_STATUS_{conversation.status}"),
     )
     if made.offers:
@@ -39,6 +39,10 @@ def to_api_conversation(conversation: Conversation, pool: str) -> api.Conversati
     if conversation.callback is not None:
         made.callback_begins_at.FromDatetime(conversation.callback[0])
         made.callback_ends_at.FromDatetime(conversation.callback[1])
+    if conversation.unanswered_since is not None:
+        made.unanswered_since.FromDatetime(conversation.unanswered_since)
+        if conversation.attributes.public:
+            made.public_reply_owed_since.FromDatetime(conversation.unanswered_since)
     fill(made.attributes, conversation.attributes)
     return made
 

@@ -18,16 +18,24 @@ from trunkline_router.routing import (
     ChannelClass,
     Limits,
     PolicyConfig,
+    Promise,
+    PublicAddress,
     TeamConfig,
 )
 
 CONFIG = "trunkline.config.v1"
+#: The option of an account that says what it is called in public.
+PUBLIC = "public_address"
+#: The metrics that end with a reply to a message of the customer.
+REPLIES = {"first_response", "next_response"}
+SHORT = ("first_response_s", "next_response_s")
 
 
 def to_pool_configured(config: stored.TenantConfig, pool: str) -> PoolConfigured:
     """The part of a tenant's configuration that concerns one pool ("tenant/pool")."""
     name = pool.partition("/")[2]
-    teams = tuple(read(TeamConfig, t) for t in config.teams if t.pool == name)
+    found = (read(TeamConfig, t) for t in config.teams if t.pool == name)
+    teams = tuple(replace(t, calendar=t.calendar or config.calendar) for t in found)
     ids, hours = {t.id for t in teams}, {t.calendar for t in teams}
     limits = read(Limits, config.limits)
     return PoolConfigured(
@@ -40,8 +48,20 @@ def to_pool_configured(config: stored.TenantConfig, pool: str) -> PoolConfigured
         priorities=tuple(sorted(config.priorities.items())) or PRIORITIES,
         texts=tuple(read(AutoText, t) for t in config.texts),
         calendars=tuple(sorted((c.id, c.document) for c in config.calendars if c.id in hours)),
+        elsewhere=tuple(sorted((t.id, f"{config.tenant}/{t.pool}") for t in config.teams if t.pool != name)),
         limits=limits if limits.escalation_team in ids else replace(limits, escalation_team=""),
+        addresses=tuple(PublicAddress(a.channel, a.options[PUBLIC]) for a in config.accounts if a.options.get(PUBLIC)),
+        promises=tuple(_promise(p) for p in config.sla_policies if p.team in ids | {""}),
     )
+
+
+def _promise(policy: stored.SlaPolicy) -> Promise:
+    """A policy as the engine keeps it; without rules it is one of the oldest versions."""
+    promised = {rule.metric for rule in policy.rules}
+    if not promised:
+        promised = {name.removesuffix("_s") for name in SHORT if getattr(policy, name) > 0}
+    last_word = not policy.HasField("last_word") or policy.last_word
+    return replace(read(Promise, policy), last_word=last_word and bool(promised & REPLIES))
 
 
 def pools_of(config: stored.TenantConfig) -> Sequence[str]:

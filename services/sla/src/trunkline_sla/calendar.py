@@ -9,28 +9,21 @@ import argparse
 import json
 import re
 import sys
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import BeforeValidator, Field, StrictBool, StrictInt, ValidationError, WithJsonSchema
 from trunkline_common import calendar_document
 from trunkline_common.calendar import Calendar, CalendarFault, Calendars
 from trunkline_common.calendar_document import CalendarModel, Strict
 from trunkline_common.errors import Violation
+from trunkline_common.files import InvalidFile, load
 
 INSTANT = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 FIRST_YEAR, LAST_YEAR = 1950, 2200
 Result = dict[str, Any]
-
-
-class InvalidScenario(ValueError):
-    """The file cannot be run; every reason with its path."""
-
-    def __init__(self, violations: Sequence[Violation]) -> None:
-        super().__init__("\n".join(f"{v.field}: {v.description}" for v in violations))
 
 
 # -- the file
@@ -147,56 +140,15 @@ def _answer(name: str, ask: Callable[[], object]) -> Result:
 # -- reading
 
 
-class Loader(yaml.SafeLoader):
-    """YAML for people who forget quotes: 13:00 and 2026-12-25 are text, and no key comes twice."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:  # noqa: FBT001, FBT002 - PyYAML's signature
-        """A mapping whose keys all count."""
-        pairs = [(self.construct_object(key, deep=True), key) for key, _ in node.value]
-        _once([(key, None) for key, _ in pairs])
-        return super().construct_mapping(node, deep)
-
-
-_GUESSED = {f"tag:yaml.org,2002:{name}" for name in ("timestamp", "int", "float")}
-Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag not in _GUESSED]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-Loader.add_implicit_resolver("tag:yaml.org,2002:int", re.compile(r"-?(0|[1-9][0-9]*)$"), list("-0123456789"))
-
-
-def _once(pairs: Sequence[tuple[Any, Any]]) -> dict[Any, Any]:
-    found: dict[Any, Any] = {}
-    for key, value in pairs:
-        if key in found:
-            raise InvalidScenario([Violation(str(key), "is written twice")])
-        found[key] = value
-    return found
-
-
-def load(text: str) -> object:
-    """What a JSON or YAML text says. Raises InvalidScenario."""
-    try:
-        return json.loads(text, object_pairs_hook=_once)
-    except json.JSONDecodeError:
-        pass
-    except RecursionError:
-        raise InvalidScenario([Violation("file", "is nested too deeply")]) from None
-    try:
-        return yaml.load(text, Loader)  # noqa: S506 - a SafeLoader
-    except (yaml.YAMLError, RecursionError) as error:
-        raise InvalidScenario([Violation("file", f"is neither JSON nor YAML: {error}")]) from error
-
-
 def check(document: object) -> Scenario:
-    """The scenario of a document. Raises InvalidScenario with every wrong field."""
+    """The scenario of a document. Raises InvalidFile with every wrong field."""
     try:
         scenario = Scenario.model_validate(document)
     except ValidationError as error:
-        raise InvalidScenario([_without_op(v) for v in calendar_document.violations(error, "file")]) from error
+        raise InvalidFile([_without_op(v) for v in calendar_document.violations(error, "file")]) from error
     starts = [op.start for op in scenario.ops]
     if starts and (problem := calendar_document.never_open(scenario.calendar.rules(), min(starts))):
-        raise InvalidScenario([Violation("calendar", problem)])
+        raise InvalidFile([Violation("calendar", problem)])
     return scenario
 
 
@@ -247,7 +199,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         scenario = check(load(text))
     except OSError as error:
         return _refuse(f"{chosen.file}: {error.strerror}")
-    except (InvalidScenario, UnicodeDecodeError) as error:
+    except (InvalidFile, UnicodeDecodeError) as error:
         return _refuse(str(error))
     results = run(scenario)
     sys.stdout.write(_printed(results, ndjson=chosen.ndjson))

@@ -17,12 +17,16 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 from trunkline_common.calendar import Calendar
 from trunkline_common.errors import Violation
+from trunkline_common.files import InvalidFile, load
 
-from trunkline_sla.calendar import Instant, InvalidScenario, load
-from trunkline_sla.evaluate_document import PolicyChanged, Scenario, check
+from trunkline_sla.calendar import Instant
+from trunkline_sla.evaluate_document import Expect, Scenario, check
+from trunkline_sla.evaluate_events import PolicyChanged
 from trunkline_sla.evaluation import evaluate
+from trunkline_sla.evaluation_answers import Answer, Cycle, Evaluation
 from trunkline_sla.evaluation_events import Event
-from trunkline_sla.evaluation_model import Answer, Cycle, Evaluation, Fact, Interval, Metric, Policy
+from trunkline_sla.evaluation_facts import Fact
+from trunkline_sla.evaluation_model import Interval, Metric, Policy
 
 Result = dict[str, Any]
 
@@ -46,7 +50,7 @@ class Trial:
     @property
     def last(self) -> datetime:
         """When to look if nobody says."""
-        return max(self.scenario.events[-1].t, *(e.at for e in self.scenario.expect), self.scenario.first)
+        return max(e.at for e in (*self.scenario.expect, *self.events))
 
     @property
     def metrics(self) -> list[Metric]:
@@ -60,28 +64,34 @@ def prepare(scenario: Scenario) -> Trial:
     """Its calendars, built."""
     policy = scenario.policy.policy() if scenario.policy else None
     calendar = Calendar(scenario.calendar.rules(), scenario.first)
-    return Trial(scenario, policy, calendar, tuple(e.event(scenario.first) for e in scenario.events))
+    return Trial(scenario, policy, calendar, scenario.log())
 
 
 def run(scenario: Scenario, at: datetime | None, *, explain: bool) -> tuple[list[Result], list[str]]:
     """What is printed, and what was missed."""
     trial = prepare(scenario)
-    answers = [trial.at(expect.at).metrics[expect.metric] for expect in scenario.expect]
-    results = [_at(expect.at, answer) for expect, answer in zip(scenario.expect, answers, strict=True)]
+    found = [trial.at(expect.at) for expect in scenario.expect]
+    results = [_at(e.at, now.metrics[e.metric]) for e, now in zip(scenario.expect, found, strict=True)]
     if at is not None or explain or not scenario.expect:
-        found = trial.at(at or trial.last)
-        results += [_at(found.at, found.metrics[m], explain=explain) for m in trial.metrics]
-        results += [{"at": found.at, "events": [_fact(f) for f in found.facts]}] if explain else []
-    return results, list(misses(scenario, answers))
+        whole = trial.at(at or trial.last)
+        results += [_at(whole.at, whole.metrics[m], explain=explain) for m in trial.metrics]
+        results += [{"at": whole.at, "events": [_fact(f) for f in whole.facts]}] if explain else []
+    return results, list(misses(scenario, found))
 
 
-def misses(scenario: Scenario, answers: Sequence[Answer]) -> Iterator[str]:
+def misses(scenario: Scenario, found: Sequence[Evaluation]) -> Iterator[str]:
     """Every expectation that was not met: path, expected, got."""
-    for i, (expect, answer) in enumerate(zip(scenario.expect, answers, strict=True)):
+    for i, (expect, now) in enumerate(zip(scenario.expect, found, strict=True)):
         for name, expected in sorted(expect.named()):
-            got = getattr(answer, name)
+            got = _got(now, expect, name)
             if expected != got:
                 yield f"expect[{i}].{name}: expected {_json(expected)}, got {_json(got)}"
+
+
+def _got(now: Evaluation, expect: Expect, name: str) -> object:
+    if name == "events":
+        return [fact.kind for fact in now.facts if fact.metric is expect.metric]
+    return getattr(now.metrics[expect.metric], name)
 
 
 # -- what is printed
@@ -103,9 +113,10 @@ def _interval(part: Interval) -> Result:
 
 
 def _fact(fact: Fact) -> Result:
-    """Without what its kind has not."""
-    said = {f.name: getattr(fact, f.name) for f in fields(fact) if f.name not in ("kind", "at")}
-    return {"t": fact.at, "type": fact.kind, **{name: value for name, value in said.items() if value is not None}}
+    """Without what its kind has not, and what a file has not."""
+    left_out = ("kind", "at", "retracted", "version")
+    said = {f.name: getattr(fact, f.name) for f in fields(fact) if f.name not in left_out}
+    return {"t": fact.at, "type": fact.kind, **{name: value for name, value in said.items() if value not in (None, "")}}
 
 
 def _json(value: object) -> str:
@@ -136,7 +147,7 @@ def _when(text: str | None) -> datetime | None:
         return TypeAdapter(Instant).validate_python(text)
     except ValidationError as error:
         said = error.errors()[0]["msg"].removeprefix("Value error, ")
-        raise InvalidScenario([Violation("--at", said)]) from error
+        raise InvalidFile([Violation("--at", said)]) from error
 
 
 def _read(name: str) -> str:
@@ -156,7 +167,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         scenario = check(load(_read(chosen.file)), at)
     except OSError as error:
         return _refuse(f"{chosen.file}: {error.strerror}")
-    except (InvalidScenario, UnicodeDecodeError) as error:
+    except (InvalidFile, UnicodeDecodeError) as error:
         return _refuse(str(error))
     results, missed = run(scenario, at, explain=chosen.explain)
     sys.stdout.write(_printed(results, ndjson=chosen.ndjson))

@@ -2,107 +2,135 @@
 
     evaluate(policy, calendar, events, now)
 
-or event by event: `begin`, `evolve` for each in order, `view` at any instant from the last one on.
+or event by event: `begin`, `evolve` for each in order, `settled` to forget what has been published, `fire` for one
+clock as time passes, `view` at any instant from the last event on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime
 from typing import assert_never
 
 from trunkline_common.calendar import Calendar
 from trunkline_common.calendar_rules import AlwaysOpen
 
-from trunkline_sla import evaluation_clocks as clocks
+from trunkline_sla import evaluation_replies as replies
+from trunkline_sla.evaluation_answers import Cycle, Evaluation, answer, cycle_at
 from trunkline_sla.evaluation_events import (
+    Absorbed,
     AgentMessage,
     AgentNote,
     BotMessage,
     CalendarChanged,
     ConversationCreated,
     CustomerMessage,
+    CustomerMessageDeleted,
+    DeliveryFailed,
     Event,
+    Merged,
     PolicyChanged,
     PriorityChanged,
+    SettingChanged,
+    SplitOff,
     StateChanged,
     TeamChanged,
+    TimersLooked,
+    Waived,
 )
-from trunkline_sla.evaluation_model import LIFECYCLE, Clock, Cycle, Evaluation, Fact, Metric, Policy
-from trunkline_sla.evaluation_rules import Setting, counts_first_message
-from trunkline_sla.evaluation_work import Work
+from trunkline_sla.evaluation_facts import Fact, fact_key
+from trunkline_sla.evaluation_model import LIFECYCLE, Clock, Message, Metric, Policy
+from trunkline_sla.evaluation_rules import Setting
+from trunkline_sla.evaluation_timers import fire, next_at
+from trunkline_sla.evaluation_work import State, Work
 
-FIRST, NEXT, PERIODIC = Metric.FIRST_RESPONSE, Metric.NEXT_RESPONSE, Metric.PERIODIC_UPDATE
+__all__ = ["State", "begin", "evaluate", "evolve", "fact_key", "fire", "next_at", "settled", "view"]
 
-
-@dataclass(frozen=True, slots=True)
-class State:
-    """A conversation after its events so far. `wrote`: the customer has; `replied`: somebody has answered that."""
-
-    setting: Setting
-    at: datetime
-    status: str = "open"
-    begun: bool = False
-    wrote: bool = False
-    replied: bool = False
-    current: Mapping[Metric, Clock] = field(default_factory=dict)
-    past: Mapping[Metric, tuple[Clock, ...]] = field(default_factory=dict)
-    facts: tuple[Fact, ...] = ()
-
-    def work(self) -> Work:
-        """A copy to change."""
-        return Work(self.setting, self.status, self.current, self.past)
-
-    def after(self, work: Work, at: datetime) -> State:
-        """With what the work came to."""
-        facts = (*self.facts, *work.facts)
-        return replace(
-            self, at=at, setting=work.setting, status=work.status, current=work.current, past=work.past, facts=facts
-        )
+#: The first of these begins a conversation that nobody has created.
+BEGINNINGS = CustomerMessage | AgentMessage | AgentNote | BotMessage | StateChanged
 
 
 def evaluate(policy: Policy | None, calendar: Calendar, events: Iterable[Event], now: datetime) -> Evaluation:
     """Every metric at `now`, with the events of t <= now applied. Raises ValueError for events out of order."""
     state: State | None = None
+    facts: list[Fact] = []
+    past: dict[Metric, list[Clock]] = {}
     for event in events:
-        if event.at > now:
-            break
-        state = evolve(state or begin(policy, calendar, event.at), event)
-    return view(state or begin(policy, calendar, now), now)
+        if event.at <= now:
+            state = evolve(state or begin(policy, calendar, event.at), event)
+            facts += state.facts
+            for metric, ended in state.past.items():
+                past.setdefault(metric, []).extend(ended)
+            state = settled(state)
+    state = state or begin(policy, calendar, now)
+    return view(replace(state, facts=tuple(facts), past={m: tuple(ended) for m, ended in past.items()}), now)
 
 
-def begin(policy: Policy | None, calendar: Calendar, at: datetime) -> State:
+def begin(
+    policy: Policy | None,
+    calendar: Calendar,
+    at: datetime,
+    *,
+    priority: str = "normal",
+    policy_id: str = "",
+    calendar_id: str = "",
+    version: int = 0,
+) -> State:
     """Before the first event, which is at that time."""
-    return State(Setting(policy, "normal", calendar, Calendar(AlwaysOpen(), at)), _floor(at))
+    always = Calendar(AlwaysOpen(), at)
+    return State(Setting(policy, priority, calendar, always, policy_id, calendar_id, version), _floor(at))
 
 
 def evolve(state: State, event: Event) -> State:
-    """After one more event. What has passed before it comes first, what it jumps over right after it."""
+    """After one more event. What has passed before it comes first, what it jumps over right after it.
+
+    A breach that was announced ahead of an event which averts it is taken back (9.6). Raises ValueError for an event
+    that is before the one that precedes it.
+    """
     at = _floor(event.at)
+    if isinstance(event, TimersLooked):
+        return _looked(state, at)
     if at < state.at:
         raise ValueError(f"{event.at.isoformat()} is before the event that precedes it")
-    if not state.begun and isinstance(event, CustomerMessage | AgentMessage | AgentNote | BotMessage | StateChanged):
-        state = evolve(state, ConversationCreated(event.at, priority=state.setting.priority))
-    work = state.work()
+    if state.begun_at is None and isinstance(event, BEGINNINGS):
+        state = evolve(state, ConversationCreated(event.at, priority=state.setting.priority, cause=event.cause))
+    work = Work(state, event.cause)
     work.look(at)
-    state = _take(state, work, event, at)
+    early, first = work.unbreach(at), len(work.facts)
+    _take(work, event, at)
     work.look(at)
-    return state.after(work, at)
+    work.judge(early, first, at)
+    return work.after(state, at)
+
+
+def settled(state: State) -> State:
+    """Without what decides nothing any more: earlier cycles, and what has been published."""
+    return replace(state, past={}, facts=())
 
 
 def view(state: State, now: datetime) -> Evaluation:
     """How everything stands at `now`, not before the last event."""
-    work, at = state.work(), _floor(now)
+    work, at = Work(state), _floor(now)
     work.look(at, inclusive=True)
-    answers = {metric: clocks.answer(metric, _cycles(work, metric, at)) for metric in Metric}
+    answers = {metric: answer(metric, _cycles(work, metric, at)) for metric in Metric}
     return Evaluation(at, answers, (*state.facts, *work.facts))
 
 
 def _cycles(work: Work, metric: Metric, at: datetime) -> list[Cycle]:
+    """The present one last; one that came back is not among the earlier ones."""
     current = work.current.get(metric)
-    every = (*work.past.get(metric, ()), *((current,) if current and current.terms.live else ()))
-    return [clocks.cycle_at(clock, at) for clock in every]
+    every = {clock.cycle: clock for clock in work.past.get(metric, ())}
+    if current is not None and current.terms.live:
+        every.pop(current.cycle, None)
+        every[current.cycle] = current
+    return [cycle_at(clock, at) for clock in every.values()]
+
+
+def _looked(state: State, at: datetime) -> State:
+    work = Work(state)
+    work.look(at)
+    return work.after(state, state.at)
 
 
 def _floor(at: datetime) -> datetime:
@@ -113,60 +141,64 @@ def _floor(at: datetime) -> datetime:
 # -- events
 
 
-def _take(state: State, work: Work, event: Event, at: datetime) -> State:  # what the clocks do is done to `work`
-    setting = work.setting
+def _take(work: Work, event: Event, at: datetime) -> None:
     match event:
         case ConversationCreated():
-            return _create(state, work, event, at)
+            _create(work, event, at)
         case CustomerMessage():
-            return _customer_message(state, work, at)
+            replies.customer_message(work, event, at)
+        case CustomerMessageDeleted(message_id=message_id):
+            replies.deleted(work, message_id, at)
         case AgentMessage():
-            return _reply(state, work, at, "agent_message")
+            replies.agent_message(work, event, at)
         case BotMessage():
-            counts = setting.policy is not None and setting.policy.bot_reply_counts
-            return _reply(state, work, at, "bot_message") if counts else state
+            replies.bot_message(work, event, at)
+        case DeliveryFailed():
+            replies.delivery_failed(work, event, at)
+        case Waived(reason=reason):
+            replies.waived(work, reason, at)
         case StateChanged(to=to):
             work.enter(to, at)
-        case PriorityChanged(to=to):
-            work.renew(replace(setting, priority=to), at)
-        case PolicyChanged(policy=policy):
-            work.renew(replace(setting, policy=policy), at)
-        case CalendarChanged(calendar=calendar):
-            work.renew(replace(setting, business=calendar), at)
-        case TeamChanged() | AgentNote():
+        case PriorityChanged() | PolicyChanged() | CalendarChanged() | SettingChanged():
+            work.renew(_renewed(work.setting, event), at)
+        case Merged():
+            replies.merged(work, at)
+        case Absorbed(started_at=started_at, unanswered_since=since):
+            replies.absorbed(work, _floor(started_at), since and _floor(since), at)
+        case SplitOff(unanswered=True):
+            replies.split_off(work, at)
+        case SplitOff() | TeamChanged() | AgentNote() | TimersLooked():
             pass
         case _:
             assert_never(event)
-    return state
 
 
-def _create(state: State, work: Work, event: ConversationCreated, at: datetime) -> State:
-    if state.begun:
+def _renewed(setting: Setting, event: PriorityChanged | PolicyChanged | CalendarChanged | SettingChanged) -> Setting:
+    match event:
+        case PriorityChanged(to=to):
+            return replace(setting, priority=to)
+        case PolicyChanged(policy=policy):
+            return replace(setting, policy=policy)
+        case CalendarChanged(calendar=calendar):
+            return replace(setting, business=calendar)
+        case SettingChanged():
+            ids = event.policy_id, event.calendar_id, event.version
+            return Setting(event.policy, event.priority, event.calendar, setting.always, *ids)
+        case _:
+            assert_never(event)
+
+
+def _create(work: Work, event: ConversationCreated, at: datetime) -> None:
+    if work.begun_at is not None:
         raise ValueError("a conversation is created once, before anything happens in it")
-    work.setting, work.status = replace(work.setting, priority=event.priority), event.state
-    for metric in (FIRST, *sorted(LIFECYCLE)):
+    if event.priority != work.setting.priority:
+        work.setting = replace(work.setting, priority=event.priority)
+    work.status, work.begun_at, work.outbound = event.state, at, event.outbound
+    since = event.unanswered_since and _floor(event.unanswered_since)
+    if since is not None:
+        work.unanswered = (Message("", since),)
+    if since is not None or not event.outbound:
+        work.start(Metric.FIRST_RESPONSE, at, since)
+    for metric in sorted(LIFECYCLE):
         work.start(metric, at)
     work.enter(event.state, at)
-    return replace(state, begun=True)
-
-
-def _customer_message(state: State, work: Work, at: datetime) -> State:
-    """The oldest unanswered one opens; a second moves nothing (7.6). The two reply metrics take turns (7.7)."""
-    if not state.replied and not work.is_open(FIRST):
-        work.start(FIRST, at)
-    if (state.replied or counts_first_message(work.setting.policy)) and not work.is_open(NEXT):
-        work.start(NEXT, at)
-    return replace(state, wrote=True)
-
-
-def _reply(state: State, work: Work, at: datetime, reason: str) -> State:
-    if state.wrote:
-        work.answered(FIRST, at, reason)
-        work.answered(NEXT, at, reason)
-    elif work.is_open(FIRST):
-        work.cancel(FIRST, at, "agent_started")  # the customer has not written yet (7.15)
-    if work.is_open(PERIODIC):
-        work.fulfil(PERIODIC, at, reason)
-    if work.status not in work.setting.terms(PERIODIC).stop_on:
-        work.start(PERIODIC, at)
-    return replace(state, replied=state.replied or state.wrote)

@@ -2,34 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 from trunkline_common.calendar import Calendar, CalendarFault
 
-from trunkline_sla.evaluation_model import (
-    Answer,
-    Clock,
-    Cycle,
-    Interval,
-    Metric,
-    Phase,
-    Standing,
-    Terms,
-)
+from trunkline_sla.evaluation_model import Clock, Interval, Phase, Terms
 
 
 def elapsed(clock: Clock, now: datetime) -> int:
     """Business seconds counted by `now`."""
-    if clock.phase is not Phase.RUNNING:
+    if clock.phase is not Phase.RUNNING or now <= clock.since:
         return clock.consumed
     return clock.consumed + counted(clock.terms.calendar, clock.since, now)
 
 
 def counted(calendar: Calendar, start: datetime, end: datetime) -> int:
-    """Business seconds, never negative."""
-    return max(0, calendar.between(start, end))
+    """Business seconds, never negative; none where the calendar has no answer, which due() makes a fault."""
+    try:
+        return max(0, calendar.between(start, end))
+    except CalendarFault:
+        return 0
 
 
 def due(clock: Clock) -> datetime | None:
@@ -52,15 +46,13 @@ def reaches(clock: Clock, goal: int) -> datetime | None:
     return clock.started_at
 
 
-def threshold(clock: Clock, percent: int) -> int:
-    """The seconds of a warning, rounded up (9.1)."""
-    return -(-percent * clock.terms.target_s // 100)
-
-
-def passed(clock: Clock, now: datetime) -> int:
-    """The highest warning already reached; 0 for none."""
-    spent = elapsed(clock, now)
-    return max((p for p in clock.terms.warnings if threshold(clock, p) <= spent), default=0)
+def fault(clock: Clock) -> str:
+    """Why it has no deadline."""
+    try:
+        clock.terms.calendar.add(clock.since, max(0, clock.terms.target_s - clock.consumed))
+    except CalendarFault as found:
+        return str(found)
+    return ""
 
 
 def in_time(clock: Clock, at: datetime) -> bool | None:
@@ -74,75 +66,93 @@ def in_time(clock: Clock, at: datetime) -> bool | None:
 # -- changes
 
 
-def turn(clock: Clock, at: datetime, phase: Phase, why: str) -> Clock:
+def turn(clock: Clock, at: datetime, phase: Phase, why: str, cause: str = "", **more: Any) -> Clock:
     """The interval it is in ends, another one begins."""
-    running = clock.phase is Phase.RUNNING
-    seconds = counted(clock.terms.calendar, clock.since, at) if running else 0
-    part = Interval(clock.since, at, running, seconds, clock.why, clock.terms.calendar)
-    intervals = (*clock.intervals, part) if at > clock.since else clock.intervals
+    intervals, consumed = clock.intervals, clock.consumed
+    if at > clock.since:
+        part = _interval(clock, clock.since, at)
+        intervals, consumed = (*intervals, part), consumed + part.seconds
     return replace(
-        clock, phase=phase, why=why, since=at, changed_at=at, intervals=intervals, consumed=clock.consumed + seconds
+        clock,
+        phase=phase,
+        why=why,
+        cause=cause,
+        since=at,
+        changed_at=at,
+        intervals=intervals,
+        consumed=consumed,
+        **more,
     )
 
 
-def end(clock: Clock, at: datetime, phase: Phase, reason: str, *, stopped: bool = False) -> Clock:
-    """Fulfilled or cancelled."""
+def _interval(clock: Clock, start: datetime, end: datetime) -> Interval:
+    """The part of its present interval between the two."""
+    running, terms = clock.phase is Phase.RUNNING, clock.terms
+    seconds = counted(terms.calendar, start, end) if running else 0
+    return Interval(
+        start, end, running, seconds, clock.why, terms.calendar, clock.cause, terms.calendar_id, terms.version
+    )
+
+
+def in_state(clock: Clock, status: str, at: datetime, cause: str = "") -> Clock:
+    """Paused or running, as the conversation's state demands."""
+    if status in clock.terms.pause_on:
+        why = f"paused in {status}"
+        return clock if why == clock.why else turn(clock, at, Phase.PAUSED, why, cause)
+    return turn(clock, at, Phase.RUNNING, "running", cause) if clock.phase is Phase.PAUSED else clock
+
+
+def end(clock: Clock, at: datetime, phase: Phase, reason: str, cause: str = "", *, stopped: bool = False) -> Clock:
+    """Fulfilled or cancelled; its deadline has become null, which is another gen."""
     met = in_time(clock, at) if phase is Phase.FULFILLED else None
-    ended = turn(clock, at, phase, reason)
-    return replace(ended, ended_at=at, met=met, reason=reason, stopped=stopped)
+    end = {"ended_at": at, "met": met, "reason": reason, "stopped": stopped, "due_at": None, "next_at": None}
+    return turn(clock, at, phase, reason, cause, gen=clock.gen + 1, **end)
 
 
-def reopened(clock: Clock, at: datetime, *, counts: bool) -> Clock:
+def reopened(clock: Clock, at: datetime, cause: str = "", *, counts: bool) -> Clock:
     """The same cycle runs again; the time it was stopped counts or does not (7.8)."""
-    stopped = replace(clock, ended_at=None, met=None, reason=None, stopped=False)
     phase, why = (Phase.RUNNING, f"{clock.why}, which counts") if counts else (Phase.PAUSED, clock.why)
-    return turn(replace(stopped, phase=phase, why=why), at, Phase.RUNNING, "running")
+    stopped = replace(clock, phase=phase, why=why, ended_at=None, met=None, reason=None, stopped=False)
+    return turn(stopped, at, Phase.RUNNING, "running", cause)
 
 
-def under(clock: Clock, terms: Terms, at: datetime) -> Clock:
+def under(clock: Clock, terms: Terms, at: datetime, cause: str = "") -> Clock:
     """The same time counted, other terms from now on (7.9, 7.10)."""
-    if terms.calendar is not clock.terms.calendar and clock.open:
-        clock = turn(clock, at, clock.phase, clock.why)
+    if clock.open and not _alike(terms.calendar, clock.terms.calendar):
+        return turn(clock, at, clock.phase, clock.why, cause, terms=terms)
     return replace(clock, terms=terms, changed_at=at)
 
 
-# -- answers
+def _alike(one: Calendar, other: Calendar) -> bool:
+    return one is other or (one.digest, one.tzdata) == (other.digest, other.tzdata)
 
 
-def cycle_at(clock: Clock, now: datetime) -> Cycle:
-    """How a cycle stands."""
-    spent, target = elapsed(clock, now), clock.terms.target_s
-    return Cycle(
-        cycle=clock.cycle,
-        state=_standing(clock),
-        started_at=clock.started_at,
-        ended_at=clock.ended_at,
-        target_s=target,
-        due_at=due(clock),
-        elapsed_s=spent,
-        diff_s=target - spent,
-        met=clock.met,
-        breached_at=clock.breached_at,
-        reason=clock.reason,
-        intervals=turn(clock, now, clock.phase, clock.why).intervals if clock.open else clock.intervals,
-    )
+def counting_from(clock: Clock, start: datetime, at: datetime) -> Clock:
+    """As if it had begun at another instant, with the pauses that it has had since."""
+    if start < clock.started_at:
+        part = _interval(replace(clock, phase=Phase.RUNNING, why="running", cause=""), start, clock.started_at)
+        kept, since = (part, *clock.intervals), clock.since
+    else:
+        kept = tuple(_after(part, start) for part in clock.intervals if part.end > start)
+        since = max(clock.since, start)
+    consumed = sum(part.seconds for part in kept)
+    return replace(clock, started_at=start, changed_at=at, intervals=kept, consumed=consumed, since=since)
 
 
-def _standing(clock: Clock) -> Standing:
-    if clock.open:
-        return Standing(clock.phase.value)
-    if clock.phase is Phase.CANCELLED or clock.met is None:
-        return Standing.STOPPED
-    return Standing.MET if clock.met else Standing.BREACHED
+def _after(part: Interval, start: datetime) -> Interval:
+    if part.start >= start:
+        return part
+    return replace(part, start=start, seconds=counted(part.calendar, start, part.end) if part.counted else 0)
 
 
-def answer(metric: Metric, cycles: Iterable[Cycle]) -> Answer:
-    """A metric by its cycles, in order."""
-    every = tuple(cycles)
-    if not every:
-        return Answer(metric, Standing.NONE, None, None, None, None, None, None, ())
-    finished = [c.elapsed_s for c in every if c.state in (Standing.MET, Standing.BREACHED)]
-    last, worst = every[-1], max(finished, default=None)
-    return Answer(
-        metric, last.state, last.due_at, last.elapsed_s, last.diff_s, last.met, last.breached_at, worst, every
-    )
+def rewound(clock: Clock, to: datetime) -> Clock:
+    """An open clock as it was at an earlier instant."""
+    if clock.since <= to:
+        return clock
+    kept = tuple(part for part in clock.intervals if part.start < to)
+    if not kept:
+        return clock
+    last = kept[-1]
+    phase = Phase.RUNNING if last.counted else Phase.PAUSED
+    consumed = sum(part.seconds for part in kept[:-1])
+    return replace(clock, phase=phase, why=last.why, since=last.start, intervals=kept[:-1], consumed=consumed)

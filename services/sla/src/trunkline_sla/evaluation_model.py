@@ -1,4 +1,4 @@
-"""What the SLA engine is told and what it says (sla.md 7 to 9): policies, facts, clocks, answers."""
+"""What the SLA engine is told and what it keeps (sla.md 7 to 9): policies, clocks, messages that wait, replies."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from enum import StrEnum
 from trunkline_common.calendar import Calendar
 
 DEFAULT_WARNINGS = (75, 90)
+DEFAULT_REPEATS = 8
 RESOLVED = frozenset({"resolved", "closed"})
 
 
@@ -69,40 +70,16 @@ class Policy:
     applies_to_priorities: frozenset[str] | None = None
     bot_reply_counts: bool = False
     warnings_percent: tuple[int, ...] = DEFAULT_WARNINGS
+    #: Business seconds before the deadline.
+    warnings_remaining_s: tuple[int, ...] = ()
+    #: Whether an automation's answer is a reply (8.4).
+    automation_counts: bool = False
+    #: Business seconds from a breach to its first repetition; 0: it is not repeated (9.3).
+    repeat_s: int = 0
+    max_repeats: int = DEFAULT_REPEATS
 
 
-# -- Facts and clocks
-
-
-class FactKind(StrEnum):
-    """What production publishes (9.5)."""
-
-    STARTED = "sla.clock.started.v1"
-    PAUSED = "sla.clock.paused.v1"
-    RESUMED = "sla.clock.resumed.v1"
-    RESCHEDULED = "sla.clock.rescheduled.v1"
-    CANCELLED = "sla.clock.cancelled.v1"
-    WARNING = "sla.warning.v1"
-    BREACHED = "sla.breached.v1"
-    FULFILLED = "sla.fulfilled.v1"
-    RECOVERED = "sla.recovered.v1"
-    CONFIG_FAULT = "sla.config_fault.v1"
-
-
-@dataclass(frozen=True, slots=True)
-class Fact:
-    """One published event; `at` is the instant it speaks of. What does not belong to its kind is None."""
-
-    kind: FactKind
-    at: datetime
-    metric: Metric
-    cycle: int
-    due_at: datetime | None = None
-    percent: int | None = None
-    met: bool | None = None
-    elapsed_s: int | None = None
-    overdue_s: int | None = None
-    reason: str | None = None
+# -- Clocks
 
 
 class Phase(StrEnum):
@@ -116,7 +93,7 @@ class Phase(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A part of a clock's life: whether it counted, how much, and why."""
+    """A part of a clock's life: whether it counted, how much, why, what event began it, and the calendar it is of."""
 
     start: datetime
     end: datetime
@@ -124,6 +101,9 @@ class Interval:
     seconds: int
     why: str
     calendar: Calendar
+    cause: str = ""
+    calendar_id: str = ""
+    version: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,13 +115,23 @@ class Terms:
     pause_on: frozenset[str]
     stop_on: frozenset[str]
     reopen: Reopen | None
+    #: In the order in which they are reached: percents, and seconds that are left as negative numbers.
     warnings: tuple[int, ...]
     calendar: Calendar
+    repeat_s: int = 0
+    max_repeats: int = 0
+    policy_id: str = ""
+    #: "": every second counts.
+    calendar_id: str = ""
+    version: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """One cycle. `since` is the start of the interval it is in; `intervals` are those that ended."""
+    """One cycle. `since` is the start of the interval it is in, `cause` what began it; `intervals` have ended.
+
+    `due_at` and `next_at` follow from the rest (evaluation_timers.armed), kept so that nobody need work them out.
+    """
 
     metric: Metric
     cycle: int
@@ -151,16 +141,32 @@ class Clock:
     changed_at: datetime
     phase: Phase = Phase.RUNNING
     why: str = "running"
+    cause: str = ""
     intervals: tuple[Interval, ...] = ()
     consumed: int = 0
     breached_at: datetime | None = None
-    #: The highest percent warned of.
+    #: Business seconds counted when it breached.
+    breached_after: int = 0
+    #: How often the breach was repeated, and how many breaches of this cycle were taken back.
+    repeats: int = 0
+    retracted: int = 0
+    #: The last warning given or jumped over, as in Terms; 0: none.
     warned: int = 0
     ended_at: datetime | None = None
     met: bool | None = None
     reason: str | None = None
     #: Ended by a stop state, so that leaving it may reopen the clock.
     stopped: bool = False
+    #: 1, 2, 3 ...: grows with every change of due_at (7.1).
+    gen: int = 0
+    #: The highest cycle number given out for this metric.
+    issued: int = 0
+    #: The last instant in time; None unless it runs and its calendar has an answer.
+    due_at: datetime | None = None
+    #: The earliest instant after which `fire` has something to say.
+    next_at: datetime | None = None
+    #: The instant of the last thing it has said by itself.
+    said_at: datetime | None = None
 
     @property
     def open(self) -> bool:
@@ -168,57 +174,26 @@ class Clock:
         return self.phase in (Phase.RUNNING, Phase.PAUSED)
 
 
-# -- Answers
-
-
-class Standing(StrEnum):
-    """A cycle at a glance. `met` and `breached`: fulfilled, in time or late; `stopped`: cancelled without a verdict."""
-
-    RUNNING = "running"
-    PAUSED = "paused"
-    STOPPED = "stopped"
-    MET = "met"
-    BREACHED = "breached"
-    NONE = "none"
+# -- Messages
 
 
 @dataclass(frozen=True, slots=True)
-class Cycle:
-    """One cycle as it stands. `met` is decided when it is fulfilled; `due_at` is None unless it runs."""
+class Message:
+    """The customer's, waiting for a reply."""
 
-    cycle: int
-    state: Standing
-    started_at: datetime
-    ended_at: datetime | None
-    target_s: int
-    due_at: datetime | None
-    elapsed_s: int
-    diff_s: int
-    met: bool | None
-    breached_at: datetime | None
-    reason: str | None
-    intervals: tuple[Interval, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A metric: its last cycle's values, the longest fulfilled cycle, and every cycle."""
-
-    metric: Metric
-    state: Standing
-    due_at: datetime | None
-    elapsed_s: int | None
-    diff_s: int | None
-    met: bool | None
-    breached_at: datetime | None
-    worst_elapsed_s: int | None
-    cycles: tuple[Cycle, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Evaluation:
-    """Every metric at `at`, and what production had published by then, in order."""
-
+    message_id: str
     at: datetime
-    metrics: Mapping[Metric, Answer]
-    facts: tuple[Fact, ...]
+    seq: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a reply did, so that it can be undone: the clocks it `ended` go on unseen, as if there had been none."""
+
+    message_id: str
+    at: datetime
+    through: int
+    answered: tuple[Message, ...]
+    ended: tuple[Clock, ...]
+    #: Whether there had been a reply before.
+    replied: bool

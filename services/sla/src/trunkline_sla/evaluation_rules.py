@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from trunkline_common.calendar import Calendar
 
 from trunkline_sla.evaluation_model import LIFECYCLE, PAUSES, RESOLVED, Hours, Metric, Policy, Reopen, Rule, Terms
+from trunkline_sla.evaluation_timers import goal
 
 NOTHING = Policy({})
 UNPROMISED = Rule(0)
@@ -20,20 +21,43 @@ class Setting:
     priority: str
     business: Calendar
     always: Calendar
+    policy_id: str = ""
+    calendar_id: str = ""
+    version: int = 0
+    known: dict[Metric, Terms] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def terms(self, metric: Metric) -> Terms:
-        """Those of one metric."""
+        """Those of one metric; worked out once."""
+        if metric not in self.known:
+            self.known[metric] = self._terms(metric)
+        return self.known[metric]
+
+    def _terms(self, metric: Metric) -> Terms:
         policy = self.policy or NOTHING
-        rule = policy.metrics.get(metric)
+        rule = policy.metrics.get(metric, UNPROMISED)
+        always = rule.hours is Hours.ALWAYS
         return Terms(
-            live=rule is not None and applies(policy, self.priority),
-            target_s=(rule or UNPROMISED).target_s,
-            pause_on=_pause_on(metric, rule or UNPROMISED),
+            live=rule is not UNPROMISED and applies(policy, self.priority),
+            target_s=rule.target_s,
+            pause_on=_pause_on(metric, rule),
             stop_on=stop_on(policy, metric),
-            reopen=_reopen(metric, rule or UNPROMISED),
-            warnings=tuple(sorted(policy.warnings_percent)),
-            calendar=self.always if rule is not None and rule.hours is Hours.ALWAYS else self.business,
+            reopen=_reopen(metric, rule),
+            warnings=warnings(policy, rule.target_s),
+            calendar=self.always if always else self.business,
+            repeat_s=policy.repeat_s,
+            max_repeats=policy.max_repeats,
+            policy_id=self.policy_id,
+            calendar_id="" if always else self.calendar_id,
+            version=self.version,
         )
+
+
+def warnings(policy: Policy, target_s: int) -> tuple[int, ...]:
+    """Percents, and seconds left as negative numbers, as they come; none at or beyond the deadline or the start."""
+    percents = (percent for percent in policy.warnings_percent if percent > 0)
+    codes = {*percents, *(-left for left in policy.warnings_remaining_s if left > 0)}
+    ordered = sorted((goal(target_s, code), code) for code in codes)
+    return tuple(code for seconds, code in ordered if 0 < seconds < target_s)
 
 
 def applies(policy: Policy, priority: str) -> bool:

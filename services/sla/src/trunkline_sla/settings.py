@@ -12,3 +12,6 @@ class Settings(GrpcSettings):
     lateness_ms: int = Field(
         500, alias="TRUNKLINE_SLA_LATENESS_MS", ge=0, description="Time for a reply to arrive before a timer fires"
     )
+    watches: int = Field(
+        64, alias="TRUNKLINE_SLA_WATCHES", ge=1, description="WatchSla streams that one process holds at once"
+    )

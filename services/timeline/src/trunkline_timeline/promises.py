@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -23,7 +23,7 @@ class Promises:
         self._token_file = token_file
 
     async def clocks(self, tenant: str, conversation_id: str) -> tuple[list[Clock], str]:
-        """The clocks, or none and why."""
+        """The newest cycle of every metric, or none and why."""
         if self._stub is None or self._token_file is None:
             return [], "not configured"
         token = (await asyncio.to_thread(self._token_file.read_text)).strip()
@@ -34,7 +34,12 @@ class Promises:
             )
         except RpcError as error:
             return [], _why(error)
-        return list(found.clocks), ""
+        return _newest(found.clocks), ""
+
+
+def _newest(clocks: Iterable[Clock]) -> list[Clock]:
+    """A thread that has lived for years has hundreds of answered cycles; the next agent needs one of each metric."""
+    return list({clock.metric: clock for clock in sorted(clocks, key=lambda clock: clock.cycle)}.values())
 
 
 def _why(error: RpcError) -> str:

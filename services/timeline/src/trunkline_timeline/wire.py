@@ -109,6 +109,8 @@ READ: dict[str, Callable[[Any], dict[str, Any]]] = {
     "conversation_absorbed": lambda p: {"detail": clean(p.conversation_id)},
     "conversation_split": lambda p: {"detail": clean(p.conversation_id)},
     "callback_scheduled": lambda p: {"team": clean(p.team)},
+    "conversation_handed_over": lambda p: {"team": clean(p.team), "detail": clean(p.to_pool)},
+    "conversation_taken_over": lambda p: {"team": clean(p.team), "detail": clean(p.from_pool)},
     "conversation_resolved": lambda p: {"team": clean(p.team), **_by_agent(p)},
     "delivery_updated": lambda p: {"detail": _status(p.status)},
 }

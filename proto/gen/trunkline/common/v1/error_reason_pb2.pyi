@@ -81,6 +81,18 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """The conversation's log has no event of that seq. Metadata: conversation_id, seq."""
     ERROR_REASON_SIMULATION_NOT_FOUND: _ErrorReason.ValueType  # 29
     """No such simulation in this tenant, or it is forgotten. Metadata: simulation_id."""
+    ERROR_REASON_TYPING_OFF: _ErrorReason.ValueType  # 30
+    """Nobody is shown on this channel that an agent types. Metadata: channel."""
+    ERROR_REASON_UNANSWERED_MESSAGE: _ErrorReason.ValueType  # 31
+    """The customer's last message waits for an answer, which is promised: close with one, or say why there is none.
+    Metadata: conversation_id, unanswered_since, seq (of the oldest such message).
+    """
+    ERROR_REASON_CLOCK_NOT_FOUND: _ErrorReason.ValueType  # 32
+    """No such clock of this conversation. Metadata: conversation_id, metric, cycle."""
+    ERROR_REASON_WATCH_LIMIT: _ErrorReason.ValueType  # 33
+    """This process holds as many watches as it may; ask again, another may have room. Metadata: limit."""
+    ERROR_REASON_TEAM_OF_ANOTHER_POOL: _ErrorReason.ValueType  # 34
+    """The team is of another pool: only a transfer goes there. Metadata: team, pool."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """The reason in google.rpc.ErrorInfo (domain "trunkline") of every error a Trunkline service returns,
@@ -146,4 +158,16 @@ ERROR_REASON_EVENT_NOT_FOUND: ErrorReason.ValueType  # 28
 """The conversation's log has no event of that seq. Metadata: conversation_id, seq."""
 ERROR_REASON_SIMULATION_NOT_FOUND: ErrorReason.ValueType  # 29
 """No such simulation in this tenant, or it is forgotten. Metadata: simulation_id."""
+ERROR_REASON_TYPING_OFF: ErrorReason.ValueType  # 30
+"""Nobody is shown on this channel that an agent types. Metadata: channel."""
+ERROR_REASON_UNANSWERED_MESSAGE: ErrorReason.ValueType  # 31
+"""The customer's last message waits for an answer, which is promised: close with one, or say why there is none.
+Metadata: conversation_id, unanswered_since, seq (of the oldest such message).
+"""
+ERROR_REASON_CLOCK_NOT_FOUND: ErrorReason.ValueType  # 32
+"""No such clock of this conversation. Metadata: conversation_id, metric, cycle."""
+ERROR_REASON_WATCH_LIMIT: ErrorReason.ValueType  # 33
+"""This process holds as many watches as it may; ask again, another may have room. Metadata: limit."""
+ERROR_REASON_TEAM_OF_ANOTHER_POOL: ErrorReason.ValueType  # 34
+"""The team is of another pool: only a transfer goes there. Metadata: team, pool."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

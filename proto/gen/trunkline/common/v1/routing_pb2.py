@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!trunkline/common/v1/routing.proto\x12\x13trunkline.common.v1*\xbc\x01\n\x08Strategy\x12\x18\n\x14STRATEGY_UNSPECIFIED\x10\x00\x12\x19\n\x15STRATEGY_LONGEST_IDLE\x10\x01\x12\x19\n\x15STRATEGY_LEAST_LOADED\x10\x02\x12\x17\n\x13STRATEGY_BEST_SKILL\x10\x03\x12\x15\n\x11STRATEGY_ROTATION\x10\x04\x12\x1b\n\x17STRATEGY_LEAST_ASSIGNED\x10\x05\x12\x13\n\x0fSTRATEGY_MANUAL\x10\x06*m\n\nQueueOrder\x12\x1b\n\x17QUEUE_ORDER_UNSPECIFIED\x10\x00\x12\x15\n\x11QUEUE_ORDER_BOOST\x10\x01\x12\x16\n\x12QUEUE_ORDER_STRICT\x10\x02\x12\x13\n\x0fQUEUE_ORDER_EDF\x10\x03*Y\n\tOfferMode\x12\x1a\n\x16OFFER_MODE_UNSPECIFIED\x10\x00\x12\x14\n\x10OFFER_MODE_OFFER\x10\x01\x12\x1a\n\x16OFFER_MODE_AUTO_ASSIGN\x10\x02*\x8c\x01\n\x08TextKind\x12\x19\n\x15TEXT_KIND_UNSPECIFIED\x10\x00\x12\x1d\n\x19TEXT_KIND_ACKNOWLEDGEMENT\x10\x01\x12\x15\n\x11TEXT_KIND_OFFLINE\x10\x02\x12\x18\n\x14TEXT_KIND_DEFLECTION\x10\x03\x12\x15\n\x11TEXT_KIND_CLOSING\x10\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!trunkline/common/v1/routing.proto\x12\x13trunkline.common.v1*\xbc\x01\n\x08Strategy\x12\x18\n\x14STRATEGY_UNSPECIFIED\x10\x00\x12\x19\n\x15STRATEGY_LONGEST_IDLE\x10\x01\x12\x19\n\x15STRATEGY_LEAST_LOADED\x10\x02\x12\x17\n\x13STRATEGY_BEST_SKILL\x10\x03\x12\x15\n\x11STRATEGY_ROTATION\x10\x04\x12\x1b\n\x17STRATEGY_LEAST_ASSIGNED\x10\x05\x12\x13\n\x0fSTRATEGY_MANUAL\x10\x06*m\n\nQueueOrder\x12\x1b\n\x17QUEUE_ORDER_UNSPECIFIED\x10\x00\x12\x15\n\x11QUEUE_ORDER_BOOST\x10\x01\x12\x16\n\x12QUEUE_ORDER_STRICT\x10\x02\x12\x13\n\x0fQUEUE_ORDER_EDF\x10\x03*Y\n\tOfferMode\x12\x1a\n\x16OFFER_MODE_UNSPECIFIED\x10\x00\x12\x14\n\x10OFFER_MODE_OFFER\x10\x01\x12\x1a\n\x16OFFER_MODE_AUTO_ASSIGN\x10\x02*\xa3\x01\n\x08TextKind\x12\x19\n\x15TEXT_KIND_UNSPECIFIED\x10\x00\x12\x1d\n\x19TEXT_KIND_ACKNOWLEDGEMENT\x10\x01\x12\x15\n\x11TEXT_KIND_OFFLINE\x10\x02\x12\x18\n\x14TEXT_KIND_DEFLECTION\x10\x03\x12\x15\n\x11TEXT_KIND_CLOSING\x10\x04\x12\x15\n\x11TEXT_KIND_PRIVATE\x10\x05\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,5 +38,5 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_OFFERMODE']._serialized_start=360
   _globals['_OFFERMODE']._serialized_end=449
   _globals['_TEXTKIND']._serialized_start=452
-  _globals['_TEXTKIND']._serialized_end=592
+  _globals['_TEXTKIND']._serialized_end=615
 # @@protoc_insertion_point(module_scope)

@@ -117,6 +117,8 @@ class _TextKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_TextKind.Val
     """It has waited long: another channel answers sooner."""
     TEXT_KIND_CLOSING: _TextKind.ValueType  # 4
     """It was resolved."""
+    TEXT_KIND_PRIVATE: _TextKind.ValueType  # 5
+    """Others can read it: let us go on in private. The public reply is still owed."""
 
 class TextKind(_TextKind, metaclass=_TextKindEnumTypeWrapper):
     """Automatic texts to customers, each sent once a cycle at most."""
@@ -130,4 +132,6 @@ TEXT_KIND_DEFLECTION: TextKind.ValueType  # 3
 """It has waited long: another channel answers sooner."""
 TEXT_KIND_CLOSING: TextKind.ValueType  # 4
 """It was resolved."""
+TEXT_KIND_PRIVATE: TextKind.ValueType  # 5
+"""Others can read it: let us go on in private. The public reply is still owed."""
 Global___TextKind: _TypeAlias = TextKind  # noqa: Y015

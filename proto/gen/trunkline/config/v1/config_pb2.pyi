@@ -65,10 +65,13 @@ class TenantConfig(_message.Message):
     CALENDARS_FIELD_NUMBER: _builtins.int
     LIMITS_FIELD_NUMBER: _builtins.int
     TEXTS_FIELD_NUMBER: _builtins.int
+    CALENDAR_FIELD_NUMBER: _builtins.int
     tenant: _builtins.str
     version: _builtins.int
     """1, 2, 3 ... within the tenant."""
     applied_by: _builtins.str
+    calendar: _builtins.str
+    """The business calendar of what names none; empty: always open."""
     @_builtins.property
     def applied_at(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
@@ -125,10 +128,11 @@ class TenantConfig(_message.Message):
         calendars: _abc.Iterable[Global___BusinessCalendar] | None = ...,
         limits: Global___Limits | None = ...,
         texts: _abc.Iterable[Global___AutoText] | None = ...,
+        calendar: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["applied_at", b"applied_at", "limits", b"limits"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accounts", b"accounts", "agents", b"agents", "applied_at", b"applied_at", "applied_by", b"applied_by", "calendars", b"calendars", "channel_classes", b"channel_classes", "limits", b"limits", "policies", b"policies", "pools", b"pools", "priorities", b"priorities", "skills", b"skills", "sla_policies", b"sla_policies", "sources", b"sources", "teams", b"teams", "tenant", b"tenant", "texts", b"texts", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accounts", b"accounts", "agents", b"agents", "applied_at", b"applied_at", "applied_by", b"applied_by", "calendar", b"calendar", "calendars", b"calendars", "channel_classes", b"channel_classes", "limits", b"limits", "policies", b"policies", "pools", b"pools", "priorities", b"priorities", "skills", b"skills", "sla_policies", b"sla_policies", "sources", b"sources", "teams", b"teams", "tenant", b"tenant", "texts", b"texts", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -387,6 +391,7 @@ class ChannelClass(_message.Message):
     BROADCAST_FIELD_NUMBER: _builtins.int
     WRAP_S_FIELD_NUMBER: _builtins.int
     REQUEUE_WHEN_LOST_FIELD_NUMBER: _builtins.int
+    TYPING_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     weight: _builtins.int
     """Units of one conversation: 1."""
@@ -400,6 +405,8 @@ class ChannelClass(_message.Message):
     """How long the units stay with the agent after the end."""
     requeue_when_lost: _builtins.bool
     """Work of an agent who is lost goes back to the queue; otherwise it stays theirs."""
+    typing: _builtins.bool
+    """Customers are shown that an agent types."""
     @_builtins.property
     def channels(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     def __init__(
@@ -413,10 +420,11 @@ class ChannelClass(_message.Message):
         broadcast: _builtins.int | None = ...,
         wrap_s: _builtins.int = ...,
         requeue_when_lost: _builtins.bool = ...,
+        typing: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_broadcast", b"_broadcast", "_weight", b"_weight", "broadcast", b"broadcast", "weight", b"weight"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_broadcast", b"_broadcast", "_weight", b"_weight", "broadcast", b"broadcast", "channels", b"channels", "id", b"id", "interruptible", b"interruptible", "mode", b"mode", "requeue_when_lost", b"requeue_when_lost", "weight", b"weight", "wrap_s", b"wrap_s"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_broadcast", b"_broadcast", "_weight", b"_weight", "broadcast", b"broadcast", "channels", b"channels", "id", b"id", "interruptible", b"interruptible", "mode", b"mode", "requeue_when_lost", b"requeue_when_lost", "typing", b"typing", "weight", b"weight", "wrap_s", b"wrap_s"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__broadcast: _TypeAlias = _typing.Literal["broadcast"]  # noqa: Y015
     _WhichOneofArgType__broadcast: _TypeAlias = _typing.Literal["_broadcast", b"_broadcast"]  # noqa: Y015
@@ -441,6 +449,7 @@ class Policy(_message.Message):
     TIER_FIELD_NUMBER: _builtins.int
     OVERFLOW_TEAM_FIELD_NUMBER: _builtins.int
     OVERFLOW_AGENT_FIELD_NUMBER: _builtins.int
+    INVITE_PRIVATE_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     when: _builtins.str
     """A condition in CEL; empty: holds for all."""
@@ -449,6 +458,8 @@ class Policy(_message.Message):
     overflow_team: _builtins.str
     """After the last step; both empty: it stays in that step."""
     overflow_agent: _builtins.str
+    invite_private: _builtins.bool
+    """The customer of a public conversation that it holds for is sent the text of kind private."""
     @_builtins.property
     def steps(self) -> _containers.RepeatedCompositeFieldContainer[Global___Step]: ...
     def __init__(
@@ -460,10 +471,11 @@ class Policy(_message.Message):
         tier: _builtins.int | None = ...,
         overflow_team: _builtins.str = ...,
         overflow_agent: _builtins.str = ...,
+        invite_private: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_tier", b"_tier", "tier", b"tier"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_tier", b"_tier", "id", b"id", "overflow_agent", b"overflow_agent", "overflow_team", b"overflow_team", "steps", b"steps", "tier", b"tier", "when", b"when"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_tier", b"_tier", "id", b"id", "invite_private", b"invite_private", "overflow_agent", b"overflow_agent", "overflow_team", b"overflow_team", "steps", b"steps", "tier", b"tier", "when", b"when"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__tier: _TypeAlias = _typing.Literal["tier"]  # noqa: Y015
     _WhichOneofArgType__tier: _TypeAlias = _typing.Literal["_tier", b"_tier"]  # noqa: Y015
@@ -726,22 +738,90 @@ Global___ChannelAccount: _TypeAlias = ChannelAccount  # noqa: Y015
 
 @_typing.final
 class SlaPolicy(_message.Message):
+    """What is promised to customers. The first policy that fits a conversation applies to it."""
+
     DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class AttributesEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
 
     ID_FIELD_NUMBER: _builtins.int
     TEAM_FIELD_NUMBER: _builtins.int
     FIRST_RESPONSE_S_FIELD_NUMBER: _builtins.int
     NEXT_RESPONSE_S_FIELD_NUMBER: _builtins.int
     WARNINGS_PERCENT_FIELD_NUMBER: _builtins.int
+    RULES_FIELD_NUMBER: _builtins.int
+    CHANNELS_FIELD_NUMBER: _builtins.int
+    PRIORITIES_FIELD_NUMBER: _builtins.int
+    TAGS_FIELD_NUMBER: _builtins.int
+    ATTRIBUTES_FIELD_NUMBER: _builtins.int
+    CALENDAR_FIELD_NUMBER: _builtins.int
+    LAST_WORD_FIELD_NUMBER: _builtins.int
+    BOT_REPLY_COUNTS_FIELD_NUMBER: _builtins.int
+    AUTOMATION_COUNTS_FIELD_NUMBER: _builtins.int
+    WARNINGS_REMAINING_S_FIELD_NUMBER: _builtins.int
+    REPEAT_S_FIELD_NUMBER: _builtins.int
+    MAX_REPEATS_FIELD_NUMBER: _builtins.int
+    NO_WARNINGS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     team: _builtins.str
     """Empty: every team."""
     first_response_s: _builtins.int
-    """0: no such clock."""
+    """Where no rule is there: always-open clocks of these two. 0: no such clock."""
     next_response_s: _builtins.int
+    calendar: _builtins.str
+    """A business calendar. Empty: the team's, else the tenant's, else always open."""
+    last_word: _builtins.bool
+    """Whether every message of the customer must be followed by a reply, also after resolution: yes."""
+    bot_reply_counts: _builtins.bool
+    automation_counts: _builtins.bool
+    """An automation's closing text counts as a reply."""
+    repeat_s: _builtins.int
+    """Business seconds after a breach until it is said again, then growing; 0: never."""
+    max_repeats: _builtins.int
+    """8."""
+    no_warnings: _builtins.bool
+    """Warns of no percent, where none is named."""
     @_builtins.property
     def warnings_percent(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """Percent of the target, ascending."""
+        """Percent of the target, ascending: 75, 90."""
+
+    @_builtins.property
+    def rules(self) -> _containers.RepeatedCompositeFieldContainer[Global___SlaRule]:
+        """One for each metric that has a clock."""
+
+    @_builtins.property
+    def channels(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Empty: every channel, priority; otherwise any of them."""
+
+    @_builtins.property
+    def priorities(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def tags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """All of them."""
+
+    @_builtins.property
+    def attributes(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]: ...
+    @_builtins.property
+    def warnings_remaining_s(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Seconds left of the target at which is warned, too."""
 
     def __init__(
         self,
@@ -751,14 +831,102 @@ class SlaPolicy(_message.Message):
         first_response_s: _builtins.int = ...,
         next_response_s: _builtins.int = ...,
         warnings_percent: _abc.Iterable[_builtins.int] | None = ...,
+        rules: _abc.Iterable[Global___SlaRule] | None = ...,
+        channels: _abc.Iterable[_builtins.str] | None = ...,
+        priorities: _abc.Iterable[_builtins.str] | None = ...,
+        tags: _abc.Iterable[_builtins.str] | None = ...,
+        attributes: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        calendar: _builtins.str = ...,
+        last_word: _builtins.bool | None = ...,
+        bot_reply_counts: _builtins.bool = ...,
+        automation_counts: _builtins.bool = ...,
+        warnings_remaining_s: _abc.Iterable[_builtins.int] | None = ...,
+        repeat_s: _builtins.int = ...,
+        max_repeats: _builtins.int | None = ...,
+        no_warnings: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_last_word", b"_last_word", "_max_repeats", b"_max_repeats", "last_word", b"last_word", "max_repeats", b"max_repeats"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["first_response_s", b"first_response_s", "id", b"id", "next_response_s", b"next_response_s", "team", b"team", "warnings_percent", b"warnings_percent"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_last_word", b"_last_word", "_max_repeats", b"_max_repeats", "attributes", b"attributes", "automation_counts", b"automation_counts", "bot_reply_counts", b"bot_reply_counts", "calendar", b"calendar", "channels", b"channels", "first_response_s", b"first_response_s", "id", b"id", "last_word", b"last_word", "max_repeats", b"max_repeats", "next_response_s", b"next_response_s", "no_warnings", b"no_warnings", "priorities", b"priorities", "repeat_s", b"repeat_s", "rules", b"rules", "tags", b"tags", "team", b"team", "warnings_percent", b"warnings_percent", "warnings_remaining_s", b"warnings_remaining_s"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__last_word: _TypeAlias = _typing.Literal["last_word"]  # noqa: Y015
+    _WhichOneofArgType__last_word: _TypeAlias = _typing.Literal["_last_word", b"_last_word"]  # noqa: Y015
+    _WhichOneofReturnType__max_repeats: _TypeAlias = _typing.Literal["max_repeats"]  # noqa: Y015
+    _WhichOneofArgType__max_repeats: _TypeAlias = _typing.Literal["_max_repeats", b"_max_repeats"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__last_word) -> _WhichOneofReturnType__last_word | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__max_repeats) -> _WhichOneofReturnType__max_repeats | None: ...
+
+Global___SlaPolicy: _TypeAlias = SlaPolicy  # noqa: Y015
+
+@_typing.final
+class SlaRule(_message.Message):
+    """What a policy promises of one metric."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    METRIC_FIELD_NUMBER: _builtins.int
+    TARGET_S_FIELD_NUMBER: _builtins.int
+    PAUSE_ON_FIELD_NUMBER: _builtins.int
+    STOP_ON_FIELD_NUMBER: _builtins.int
+    REOPEN_FIELD_NUMBER: _builtins.int
+    COUNTS_FIRST_MESSAGE_FIELD_NUMBER: _builtins.int
+    ALWAYS_FIELD_NUMBER: _builtins.int
+    metric: _builtins.str
+    """first_response, next_response, periodic_update, requester_wait, agent_work or resolution."""
+    target_s: _builtins.int
+    reopen: _builtins.str
+    """resume, restart or continue; empty: as is usual for the metric."""
+    counts_first_message: _builtins.bool
+    always: _builtins.bool
+    """Counts every second, whatever the calendar."""
+    @_builtins.property
+    def pause_on(self) -> Global___SlaStates:
+        """States in which it pauses. Absent: as is usual for the metric."""
+
+    @_builtins.property
+    def stop_on(self) -> Global___SlaStates:
+        """States that end it. Absent: as is usual for the metric."""
+
+    def __init__(
+        self,
+        *,
+        metric: _builtins.str = ...,
+        target_s: _builtins.int = ...,
+        pause_on: Global___SlaStates | None = ...,
+        stop_on: Global___SlaStates | None = ...,
+        reopen: _builtins.str = ...,
+        counts_first_message: _builtins.bool = ...,
+        always: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["pause_on", b"pause_on", "stop_on", b"stop_on"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["always", b"always", "counts_first_message", b"counts_first_message", "metric", b"metric", "pause_on", b"pause_on", "reopen", b"reopen", "stop_on", b"stop_on", "target_s", b"target_s"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___SlaPolicy: _TypeAlias = SlaPolicy  # noqa: Y015
+Global___SlaRule: _TypeAlias = SlaRule  # noqa: Y015
+
+@_typing.final
+class SlaStates(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAMES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        names: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["names", b"names"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SlaStates: _TypeAlias = SlaStates  # noqa: Y015
 
 @_typing.final
 class EventSource(_message.Message):

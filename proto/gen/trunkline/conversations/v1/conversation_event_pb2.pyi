@@ -10,6 +10,7 @@ from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from trunkline.common.v1 import common_pb2 as _common_pb2
+from trunkline.common.v1 import conversation_state_pb2 as _conversation_state_pb2
 from trunkline.common.v1 import routing_pb2 as _routing_pb2
 from trunkline.inbound.v1 import inbound_event_pb2 as _inbound_event_pb2
 import builtins as _builtins
@@ -49,7 +50,7 @@ class _QueueReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_QueueReas
     QUEUE_REASON_WOKEN: _QueueReason.ValueType  # 12
     """It was snoozed, and nobody holds it."""
     QUEUE_REASON_CHANGED: _QueueReason.ValueType  # 13
-    """Something a policy asks for changed."""
+    """Something a policy asks for changed, or whether its team gives work out by itself."""
     QUEUE_REASON_CALLBACK_DUE: _QueueReason.ValueType  # 14
     QUEUE_REASON_SPLIT: _QueueReason.ValueType  # 15
     """It is a part of another conversation."""
@@ -78,7 +79,7 @@ QUEUE_REASON_RELEASED: QueueReason.ValueType  # 11
 QUEUE_REASON_WOKEN: QueueReason.ValueType  # 12
 """It was snoozed, and nobody holds it."""
 QUEUE_REASON_CHANGED: QueueReason.ValueType  # 13
-"""Something a policy asks for changed."""
+"""Something a policy asks for changed, or whether its team gives work out by itself."""
 QUEUE_REASON_CALLBACK_DUE: QueueReason.ValueType  # 14
 QUEUE_REASON_SPLIT: QueueReason.ValueType  # 15
 """It is a part of another conversation."""
@@ -203,6 +204,8 @@ class ConversationEvent(_message.Message):
     CONVERSATION_ABSORBED_FIELD_NUMBER: _builtins.int
     CONVERSATION_SPLIT_FIELD_NUMBER: _builtins.int
     CALLBACK_SCHEDULED_FIELD_NUMBER: _builtins.int
+    CONVERSATION_HANDED_OVER_FIELD_NUMBER: _builtins.int
+    CONVERSATION_TAKEN_OVER_FIELD_NUMBER: _builtins.int
     event_id: _builtins.str
     tenant: _builtins.str
     conversation_id: _builtins.str
@@ -275,6 +278,10 @@ class ConversationEvent(_message.Message):
     def conversation_split(self) -> Global___ConversationSplit: ...
     @_builtins.property
     def callback_scheduled(self) -> Global___CallbackScheduled: ...
+    @_builtins.property
+    def conversation_handed_over(self) -> Global___ConversationHandedOver: ...
+    @_builtins.property
+    def conversation_taken_over(self) -> Global___ConversationTakenOver: ...
     def __init__(
         self,
         *,
@@ -314,12 +321,14 @@ class ConversationEvent(_message.Message):
         conversation_absorbed: Global___ConversationAbsorbed | None = ...,
         conversation_split: Global___ConversationSplit | None = ...,
         callback_scheduled: Global___CallbackScheduled | None = ...,
+        conversation_handed_over: Global___ConversationHandedOver | None = ...,
+        conversation_taken_over: Global___ConversationTakenOver | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "attributes_changed", b"attributes_changed", "callback_scheduled", b"callback_scheduled", "conversation_absorbed", b"conversation_absorbed", "conversation_assigned", b"conversation_assigned", "conversation_merged", b"conversation_merged", "conversation_queued", b"conversation_queued", "conversation_rejected", b"conversation_rejected", "conversation_released", b"conversation_released", "conversation_reopened", b"conversation_reopened", "conversation_resolved", b"conversation_resolved", "conversation_snoozed", b"conversation_snoozed", "conversation_split", b"conversation_split", "conversation_started", b"conversation_started", "conversation_transferred", b"conversation_transferred", "conversation_woken", b"conversation_woken", "delivery_updated", b"delivery_updated", "exclusions_cleared", b"exclusions_cleared", "message_received", b"message_received", "message_sent", b"message_sent", "note_added", b"note_added", "occurred_at", b"occurred_at", "offer_declined", b"offer_declined", "offer_made", b"offer_made", "offer_rescinded", b"offer_rescinded", "offer_timed_out", b"offer_timed_out", "payload", b"payload", "recorded_at", b"recorded_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "attributes_changed", b"attributes_changed", "callback_scheduled", b"callback_scheduled", "conversation_absorbed", b"conversation_absorbed", "conversation_assigned", b"conversation_assigned", "conversation_handed_over", b"conversation_handed_over", "conversation_merged", b"conversation_merged", "conversation_queued", b"conversation_queued", "conversation_rejected", b"conversation_rejected", "conversation_released", b"conversation_released", "conversation_reopened", b"conversation_reopened", "conversation_resolved", b"conversation_resolved", "conversation_snoozed", b"conversation_snoozed", "conversation_split", b"conversation_split", "conversation_started", b"conversation_started", "conversation_taken_over", b"conversation_taken_over", "conversation_transferred", b"conversation_transferred", "conversation_woken", b"conversation_woken", "delivery_updated", b"delivery_updated", "exclusions_cleared", b"exclusions_cleared", "message_received", b"message_received", "message_sent", b"message_sent", "note_added", b"note_added", "occurred_at", b"occurred_at", "offer_declined", b"offer_declined", "offer_made", b"offer_made", "offer_rescinded", b"offer_rescinded", "offer_timed_out", b"offer_timed_out", "payload", b"payload", "recorded_at", b"recorded_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "attributes_changed", b"attributes_changed", "callback_scheduled", b"callback_scheduled", "cause", b"cause", "config_version", b"config_version", "conversation_absorbed", b"conversation_absorbed", "conversation_assigned", b"conversation_assigned", "conversation_id", b"conversation_id", "conversation_merged", b"conversation_merged", "conversation_queued", b"conversation_queued", "conversation_rejected", b"conversation_rejected", "conversation_released", b"conversation_released", "conversation_reopened", b"conversation_reopened", "conversation_resolved", b"conversation_resolved", "conversation_snoozed", b"conversation_snoozed", "conversation_split", b"conversation_split", "conversation_started", b"conversation_started", "conversation_transferred", b"conversation_transferred", "conversation_woken", b"conversation_woken", "delivery_updated", b"delivery_updated", "event_id", b"event_id", "exclusions_cleared", b"exclusions_cleared", "message_received", b"message_received", "message_sent", b"message_sent", "note_added", b"note_added", "occurred_at", b"occurred_at", "offer_declined", b"offer_declined", "offer_made", b"offer_made", "offer_rescinded", b"offer_rescinded", "offer_timed_out", b"offer_timed_out", "owner_epoch", b"owner_epoch", "payload", b"payload", "pool", b"pool", "pool_seq", b"pool_seq", "recorded_at", b"recorded_at", "seq", b"seq", "tenant", b"tenant"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "attributes_changed", b"attributes_changed", "callback_scheduled", b"callback_scheduled", "cause", b"cause", "config_version", b"config_version", "conversation_absorbed", b"conversation_absorbed", "conversation_assigned", b"conversation_assigned", "conversation_handed_over", b"conversation_handed_over", "conversation_id", b"conversation_id", "conversation_merged", b"conversation_merged", "conversation_queued", b"conversation_queued", "conversation_rejected", b"conversation_rejected", "conversation_released", b"conversation_released", "conversation_reopened", b"conversation_reopened", "conversation_resolved", b"conversation_resolved", "conversation_snoozed", b"conversation_snoozed", "conversation_split", b"conversation_split", "conversation_started", b"conversation_started", "conversation_taken_over", b"conversation_taken_over", "conversation_transferred", b"conversation_transferred", "conversation_woken", b"conversation_woken", "delivery_updated", b"delivery_updated", "event_id", b"event_id", "exclusions_cleared", b"exclusions_cleared", "message_received", b"message_received", "message_sent", b"message_sent", "note_added", b"note_added", "occurred_at", b"occurred_at", "offer_declined", b"offer_declined", "offer_made", b"offer_made", "offer_rescinded", b"offer_rescinded", "offer_timed_out", b"offer_timed_out", "owner_epoch", b"owner_epoch", "payload", b"payload", "pool", b"pool", "pool_seq", b"pool_seq", "recorded_at", b"recorded_at", "seq", b"seq", "tenant", b"tenant"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_payload: _TypeAlias = _typing.Literal["conversation_started", "message_received", "message_sent", "note_added", "conversation_queued", "offer_made", "offer_declined", "offer_timed_out", "offer_rescinded", "conversation_assigned", "conversation_transferred", "conversation_resolved", "conversation_reopened", "delivery_updated", "exclusions_cleared", "conversation_released", "conversation_rejected", "conversation_snoozed", "conversation_woken", "attributes_changed", "conversation_merged", "conversation_absorbed", "conversation_split", "callback_scheduled"]  # noqa: Y015
+    _WhichOneofReturnType_payload: _TypeAlias = _typing.Literal["conversation_started", "message_received", "message_sent", "note_added", "conversation_queued", "offer_made", "offer_declined", "offer_timed_out", "offer_rescinded", "conversation_assigned", "conversation_transferred", "conversation_resolved", "conversation_reopened", "delivery_updated", "exclusions_cleared", "conversation_released", "conversation_rejected", "conversation_snoozed", "conversation_woken", "attributes_changed", "conversation_merged", "conversation_absorbed", "conversation_split", "callback_scheduled", "conversation_handed_over", "conversation_taken_over"]  # noqa: Y015
     _WhichOneofArgType_payload: _TypeAlias = _typing.Literal["payload", b"payload"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_payload) -> _WhichOneofReturnType_payload | None: ...
 
@@ -338,11 +347,15 @@ class ConversationStarted(_message.Message):
     CUSTOMER_FIELD_NUMBER: _builtins.int
     ATTRIBUTES_FIELD_NUMBER: _builtins.int
     OUTBOUND_FIELD_NUMBER: _builtins.int
+    SPLIT_FROM_FIELD_NUMBER: _builtins.int
+    UNANSWERED_SINCE_FIELD_NUMBER: _builtins.int
     channel: _builtins.str
     account: _builtins.str
     subject: _builtins.str
     outbound: _builtins.bool
     """We wrote first, not the customer."""
+    split_from: _builtins.str
+    """The conversation that it was a part of."""
     @_builtins.property
     def contact(self) -> _common_pb2.Contact: ...
     @_builtins.property
@@ -352,6 +365,10 @@ class ConversationStarted(_message.Message):
     @_builtins.property
     def attributes(self) -> Global___Attributes:
         """What routing knew when it began. Absent: nothing, at normal priority, in an unknown language."""
+
+    @_builtins.property
+    def unanswered_since(self) -> _timestamp_pb2.Timestamp:
+        """Its customer's oldest message that nobody has answered, where that came along."""
 
     def __init__(
         self,
@@ -363,10 +380,12 @@ class ConversationStarted(_message.Message):
         customer: Global___CustomerLookup | None = ...,
         attributes: Global___Attributes | None = ...,
         outbound: _builtins.bool = ...,
+        split_from: _builtins.str = ...,
+        unanswered_since: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["attributes", b"attributes", "contact", b"contact", "customer", b"customer"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["attributes", b"attributes", "contact", b"contact", "customer", b"customer", "unanswered_since", b"unanswered_since"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "attributes", b"attributes", "channel", b"channel", "contact", b"contact", "customer", b"customer", "outbound", b"outbound", "subject", b"subject"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "attributes", b"attributes", "channel", b"channel", "contact", b"contact", "customer", b"customer", "outbound", b"outbound", "split_from", b"split_from", "subject", b"subject", "unanswered_since", b"unanswered_since"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -532,12 +551,18 @@ class MessageSent(_message.Message):
     CHANNEL_FIELD_NUMBER: _builtins.int
     ACCOUNT_FIELD_NUMBER: _builtins.int
     AUTOMATIC_FIELD_NUMBER: _builtins.int
+    ANSWERS_THROUGH_SEQ_FIELD_NUMBER: _builtins.int
+    BOT_FIELD_NUMBER: _builtins.int
     message_id: _builtins.str
     agent_id: _builtins.str
     channel: _builtins.str
     account: _builtins.str
     automatic: _routing_pb2.TextKind.ValueType
     """Present: written by the engine from a template, not by an agent (the agent's id is empty). Never counts as a reply."""
+    answers_through_seq: _builtins.int
+    """It answers what the customer wrote up to that seq. 0: everything before it."""
+    bot: _builtins.bool
+    """The agent is a bot."""
     @_builtins.property
     def content(self) -> _common_pb2.Content: ...
     def __init__(
@@ -549,10 +574,12 @@ class MessageSent(_message.Message):
         channel: _builtins.str = ...,
         account: _builtins.str = ...,
         automatic: _routing_pb2.TextKind.ValueType | None = ...,
+        answers_through_seq: _builtins.int = ...,
+        bot: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_automatic", b"_automatic", "automatic", b"automatic", "content", b"content"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_automatic", b"_automatic", "account", b"account", "agent_id", b"agent_id", "automatic", b"automatic", "channel", b"channel", "content", b"content", "message_id", b"message_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_automatic", b"_automatic", "account", b"account", "agent_id", b"agent_id", "answers_through_seq", b"answers_through_seq", "automatic", b"automatic", "bot", b"bot", "channel", b"channel", "content", b"content", "message_id", b"message_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__automatic: _TypeAlias = _typing.Literal["automatic"]  # noqa: Y015
     _WhichOneofArgType__automatic: _TypeAlias = _typing.Literal["_automatic", b"_automatic"]  # noqa: Y015
@@ -626,6 +653,8 @@ class ConversationQueued(_message.Message):
     PREFERRED_FIELD_NUMBER: _builtins.int
     PREFERRED_UNTIL_FIELD_NUMBER: _builtins.int
     ASSIGNED_BY_HAND_FIELD_NUMBER: _builtins.int
+    DUE_AT_FIELD_NUMBER: _builtins.int
+    DUE_FALLBACK_FIELD_NUMBER: _builtins.int
     team: _builtins.str
     reason: Global___QueueReason.ValueType
     policy: _builtins.str
@@ -640,6 +669,8 @@ class ConversationQueued(_message.Message):
     """How an agent is chosen. Absent: as the team does."""
     assigned_by_hand: _builtins.bool
     """Given to nobody by itself: an agent must take it."""
+    due_fallback: _builtins.str
+    """Why the SLA service did not say when: off, deadline, unavailable; empty: it did, or was not asked."""
     @_builtins.property
     def entered_at(self) -> _timestamp_pb2.Timestamp:
         """Its place in the order; kept when an offer fails."""
@@ -660,6 +691,10 @@ class ConversationQueued(_message.Message):
     def preferred_until(self) -> _timestamp_pb2.Timestamp:
         """Until then nobody but the preferred ones. Absent: everybody at once."""
 
+    @_builtins.property
+    def due_at(self) -> _timestamp_pb2.Timestamp:
+        """When its customer must be answered, where the team serves what is due first. Absent: not known."""
+
     def __init__(
         self,
         *,
@@ -676,10 +711,12 @@ class ConversationQueued(_message.Message):
         preferred: _abc.Iterable[_builtins.str] | None = ...,
         preferred_until: _timestamp_pb2.Timestamp | None = ...,
         assigned_by_hand: _builtins.bool = ...,
+        due_at: _timestamp_pb2.Timestamp | None = ...,
+        due_fallback: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_strategy", b"_strategy", "_tier", b"_tier", "entered_at", b"entered_at", "preferred_until", b"preferred_until", "step_ends_at", b"step_ends_at", "strategy", b"strategy", "tier", b"tier"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_strategy", b"_strategy", "_tier", b"_tier", "due_at", b"due_at", "entered_at", b"entered_at", "preferred_until", b"preferred_until", "step_ends_at", b"step_ends_at", "strategy", b"strategy", "tier", b"tier"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_strategy", b"_strategy", "_tier", b"_tier", "assigned_by_hand", b"assigned_by_hand", "boost_s", b"boost_s", "entered_at", b"entered_at", "policy", b"policy", "preferred", b"preferred", "preferred_until", b"preferred_until", "reason", b"reason", "skills", b"skills", "step", b"step", "step_ends_at", b"step_ends_at", "strategy", b"strategy", "team", b"team", "tier", b"tier"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_strategy", b"_strategy", "_tier", b"_tier", "assigned_by_hand", b"assigned_by_hand", "boost_s", b"boost_s", "due_at", b"due_at", "due_fallback", b"due_fallback", "entered_at", b"entered_at", "policy", b"policy", "preferred", b"preferred", "preferred_until", b"preferred_until", "reason", b"reason", "skills", b"skills", "step", b"step", "step_ends_at", b"step_ends_at", "strategy", b"strategy", "team", b"team", "tier", b"tier"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__strategy: _TypeAlias = _typing.Literal["strategy"]  # noqa: Y015
     _WhichOneofArgType__strategy: _TypeAlias = _typing.Literal["_strategy", b"_strategy"]  # noqa: Y015
@@ -874,6 +911,71 @@ class ConversationTransferred(_message.Message):
 Global___ConversationTransferred: _TypeAlias = ConversationTransferred  # noqa: Y015
 
 @_typing.final
+class ConversationHandedOver(_message.Message):
+    """Follows the transfer to a team of another pool, and is the last event of this one: it is on its way until that pool's
+    engine takes it over with the next seq.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TO_POOL_FIELD_NUMBER: _builtins.int
+    TEAM_FIELD_NUMBER: _builtins.int
+    AGENT_ID_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    to_pool: _builtins.str
+    team: _builtins.str
+    agent_id: _builtins.str
+    """Who is to have it there; empty: the team's queue."""
+    @_builtins.property
+    def state(self) -> _conversation_state_pb2.ConversationState: ...
+    def __init__(
+        self,
+        *,
+        to_pool: _builtins.str = ...,
+        team: _builtins.str = ...,
+        agent_id: _builtins.str = ...,
+        state: _conversation_state_pb2.ConversationState | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["state", b"state"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "state", b"state", "team", b"team", "to_pool", b"to_pool"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ConversationHandedOver: _TypeAlias = ConversationHandedOver  # noqa: Y015
+
+@_typing.final
+class ConversationTakenOver(_message.Message):
+    """The engine of another pool goes on with it from here; where it waits follows."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FROM_POOL_FIELD_NUMBER: _builtins.int
+    TEAM_FIELD_NUMBER: _builtins.int
+    AGENT_ID_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    from_pool: _builtins.str
+    team: _builtins.str
+    agent_id: _builtins.str
+    @_builtins.property
+    def state(self) -> _conversation_state_pb2.ConversationState: ...
+    def __init__(
+        self,
+        *,
+        from_pool: _builtins.str = ...,
+        team: _builtins.str = ...,
+        agent_id: _builtins.str = ...,
+        state: _conversation_state_pb2.ConversationState | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["state", b"state"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "from_pool", b"from_pool", "state", b"state", "team", b"team"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ConversationTakenOver: _TypeAlias = ConversationTakenOver  # noqa: Y015
+
+@_typing.final
 class ConversationReleased(_message.Message):
     """An agent gave it back, or lost it; it is nobody's until it is assigned again."""
 
@@ -1022,21 +1124,33 @@ class ConversationAbsorbed(_message.Message):
 
     CONVERSATION_ID_FIELD_NUMBER: _builtins.int
     ENTERED_AT_FIELD_NUMBER: _builtins.int
+    STARTED_AT_FIELD_NUMBER: _builtins.int
+    UNANSWERED_SINCE_FIELD_NUMBER: _builtins.int
     conversation_id: _builtins.str
     """The one that ended."""
     @_builtins.property
     def entered_at(self) -> _timestamp_pb2.Timestamp:
         """Its place in the order now: the earlier of the two."""
 
+    @_builtins.property
+    def started_at(self) -> _timestamp_pb2.Timestamp:
+        """When the one that ended had begun. Absent: it was resolved already."""
+
+    @_builtins.property
+    def unanswered_since(self) -> _timestamp_pb2.Timestamp:
+        """Its oldest message that nobody had answered; absent: all were."""
+
     def __init__(
         self,
         *,
         conversation_id: _builtins.str = ...,
         entered_at: _timestamp_pb2.Timestamp | None = ...,
+        started_at: _timestamp_pb2.Timestamp | None = ...,
+        unanswered_since: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["entered_at", b"entered_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["entered_at", b"entered_at", "started_at", b"started_at", "unanswered_since", b"unanswered_since"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversation_id", b"conversation_id", "entered_at", b"entered_at"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversation_id", b"conversation_id", "entered_at", b"entered_at", "started_at", b"started_at", "unanswered_since", b"unanswered_since"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1049,16 +1163,20 @@ class ConversationSplit(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     CONVERSATION_ID_FIELD_NUMBER: _builtins.int
+    UNANSWERED_MOVED_FIELD_NUMBER: _builtins.int
     conversation_id: _builtins.str
     """The new one."""
+    unanswered_moved: _builtins.bool
+    """What the customer wrote and nobody has answered went with it."""
     def __init__(
         self,
         *,
         conversation_id: _builtins.str = ...,
+        unanswered_moved: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversation_id", b"conversation_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversation_id", b"conversation_id", "unanswered_moved", b"unanswered_moved"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1101,8 +1219,11 @@ class ConversationResolved(_message.Message):
     AGENT_ID_FIELD_NUMBER: _builtins.int
     TEAM_FIELD_NUMBER: _builtins.int
     WRAP_UNTIL_FIELD_NUMBER: _builtins.int
+    WAIVED_REASON_FIELD_NUMBER: _builtins.int
     agent_id: _builtins.str
     team: _builtins.str
+    waived_reason: _builtins.str
+    """Why the customer's last message stays without an answer; empty: it has one, or none was promised."""
     @_builtins.property
     def wrap_until(self) -> _timestamp_pb2.Timestamp:
         """How long its units stay with the agent. Absent: they are free at once."""
@@ -1113,10 +1234,11 @@ class ConversationResolved(_message.Message):
         agent_id: _builtins.str = ...,
         team: _builtins.str = ...,
         wrap_until: _timestamp_pb2.Timestamp | None = ...,
+        waived_reason: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["wrap_until", b"wrap_until"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "team", b"team", "wrap_until", b"wrap_until"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "team", b"team", "waived_reason", b"waived_reason", "wrap_until", b"wrap_until"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -24,9 +24,10 @@ _sym_db = _symbol_database.Default()
 
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from trunkline.common.v1 import common_pb2 as trunkline_dot_common_dot_v1_dot_common__pb2
+from trunkline.common.v1 import conversation_state_pb2 as trunkline_dot_common_dot_v1_dot_conversation__state__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(trunkline/inbound/v1/inbound_event.proto\x12\x14trunkline.inbound.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a trunkline/common/v1/common.proto\"\xfb\x02\n\x0cInboundEvent\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12\x0e\n\x06tenant\x18\x02 \x01(\t\x12\x0c\n\x04pool\x18\x03 \x01(\t\x12\x0f\n\x07\x63hannel\x18\x04 \x01(\t\x12\x0f\n\x07\x61\x63\x63ount\x18\x05 \x01(\t\x12\x17\n\x0f\x63onversation_id\x18\x06 \x01(\t\x12\x1b\n\x13provider_message_id\x18\x07 \x01(\t\x12\x31\n\rprovider_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\rreceived_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x38\n\x07message\x18\x14 \x01(\x0b\x32%.trunkline.inbound.v1.CustomerMessageH\x00\x12\x38\n\x07receipt\x18\x15 \x01(\x0b\x32%.trunkline.inbound.v1.DeliveryReceiptH\x00\x42\t\n\x07payload\"\xdd\x02\n\x0f\x43ustomerMessage\x12-\n\x07\x63ontact\x18\x01 \x01(\x0b\x32\x1c.trunkline.common.v1.Contact\x12-\n\x07\x63ontent\x18\x02 \x01(\x0b\x32\x1c.trunkline.common.v1.Content\x12\x11\n\tautomatic\x18\x03 \x01(\x08\x12\x15\n\rreply_address\x18\x04 \x01(\t\x12\x12\n\nreferences\x18\x05 \x03(\t\x12\x10\n\x08language\x18\x06 \x01(\t\x12\x0c\n\x04tags\x18\x07 \x03(\t\x12I\n\nattributes\x18\x08 \x03(\x0b\x32\x35.trunkline.inbound.v1.CustomerMessage.AttributesEntry\x12\x10\n\x08priority\x18\t \x01(\t\x1a\x31\n\x0f\x41ttributesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"j\n\x0f\x44\x65liveryReceipt\x12\x12\n\nmessage_id\x18\x01 \x01(\t\x12\x34\n\x06status\x18\x02 \x01(\x0e\x32$.trunkline.inbound.v1.DeliveryStatus\x12\r\n\x05\x65rror\x18\x03 \x01(\t*\xa0\x01\n\x0e\x44\x65liveryStatus\x12\x1f\n\x1b\x44\x45LIVERY_STATUS_UNSPECIFIED\x10\x00\x12\x18\n\x14\x44\x45LIVERY_STATUS_SENT\x10\x01\x12\x1d\n\x19\x44\x45LIVERY_STATUS_DELIVERED\x10\x02\x12\x18\n\x14\x44\x45LIVERY_STATUS_READ\x10\x03\x12\x1a\n\x16\x44\x45LIVERY_STATUS_FAILED\x10\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(trunkline/inbound/v1/inbound_event.proto\x12\x14trunkline.inbound.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a trunkline/common/v1/common.proto\x1a,trunkline/common/v1/conversation_state.proto\"\xde\x03\n\x0cInboundEvent\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12\x0e\n\x06tenant\x18\x02 \x01(\t\x12\x0c\n\x04pool\x18\x03 \x01(\t\x12\x0f\n\x07\x63hannel\x18\x04 \x01(\t\x12\x0f\n\x07\x61\x63\x63ount\x18\x05 \x01(\t\x12\x17\n\x0f\x63onversation_id\x18\x06 \x01(\t\x12\x1b\n\x13provider_message_id\x18\x07 \x01(\t\x12\x31\n\rprovider_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\rreceived_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tfrom_pool\x18\n \x01(\t\x12\x19\n\x11original_event_id\x18\x0b \x01(\t\x12\x38\n\x07message\x18\x14 \x01(\x0b\x32%.trunkline.inbound.v1.CustomerMessageH\x00\x12\x38\n\x07receipt\x18\x15 \x01(\x0b\x32%.trunkline.inbound.v1.DeliveryReceiptH\x00\x12\x33\n\thand_over\x18\x16 \x01(\x0b\x32\x1e.trunkline.inbound.v1.HandOverH\x00\x42\t\n\x07payload\"\xdd\x02\n\x0f\x43ustomerMessage\x12-\n\x07\x63ontact\x18\x01 \x01(\x0b\x32\x1c.trunkline.common.v1.Contact\x12-\n\x07\x63ontent\x18\x02 \x01(\x0b\x32\x1c.trunkline.common.v1.Content\x12\x11\n\tautomatic\x18\x03 \x01(\x08\x12\x15\n\rreply_address\x18\x04 \x01(\t\x12\x12\n\nreferences\x18\x05 \x03(\t\x12\x10\n\x08language\x18\x06 \x01(\t\x12\x0c\n\x04tags\x18\x07 \x03(\t\x12I\n\nattributes\x18\x08 \x03(\x0b\x32\x35.trunkline.inbound.v1.CustomerMessage.AttributesEntry\x12\x10\n\x08priority\x18\t \x01(\t\x1a\x31\n\x0f\x41ttributesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"j\n\x0f\x44\x65liveryReceipt\x12\x12\n\nmessage_id\x18\x01 \x01(\t\x12\x34\n\x06status\x18\x02 \x01(\x0e\x32$.trunkline.inbound.v1.DeliveryStatus\x12\r\n\x05\x65rror\x18\x03 \x01(\t\"\x8c\x01\n\x08HandOver\x12\x0c\n\x04team\x18\x01 \x01(\t\x12\x10\n\x08\x61gent_id\x18\x02 \x01(\t\x12)\n\x05\x61\x63tor\x18\x03 \x01(\x0b\x32\x1a.trunkline.common.v1.Actor\x12\x35\n\x05state\x18\x04 \x01(\x0b\x32&.trunkline.common.v1.ConversationState*\xa0\x01\n\x0e\x44\x65liveryStatus\x12\x1f\n\x1b\x44\x45LIVERY_STATUS_UNSPECIFIED\x10\x00\x12\x18\n\x14\x44\x45LIVERY_STATUS_SENT\x10\x01\x12\x1d\n\x19\x44\x45LIVERY_STATUS_DELIVERED\x10\x02\x12\x18\n\x14\x44\x45LIVERY_STATUS_READ\x10\x03\x12\x1a\n\x16\x44\x45LIVERY_STATUS_FAILED\x10\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,14 +36,16 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_CUSTOMERMESSAGE_ATTRIBUTESENTRY']._loaded_options = None
   _globals['_CUSTOMERMESSAGE_ATTRIBUTESENTRY']._serialized_options = b'8\001'
-  _globals['_DELIVERYSTATUS']._serialized_start=976
-  _globals['_DELIVERYSTATUS']._serialized_end=1136
-  _globals['_INBOUNDEVENT']._serialized_start=134
-  _globals['_INBOUNDEVENT']._serialized_end=513
-  _globals['_CUSTOMERMESSAGE']._serialized_start=516
-  _globals['_CUSTOMERMESSAGE']._serialized_end=865
-  _globals['_CUSTOMERMESSAGE_ATTRIBUTESENTRY']._serialized_start=816
-  _globals['_CUSTOMERMESSAGE_ATTRIBUTESENTRY']._serialized_end=865
-  _globals['_DELIVERYRECEIPT']._serialized_start=867
-  _globals['_DELIVERYRECEIPT']._serialized_end=973
+  _globals['_DELIVERYSTATUS']._serialized_start=1264
+  _globals['_DELIVERYSTATUS']._serialized_end=1424
+  _globals['_INBOUNDEVENT']._serialized_start=180
+  _globals['_INBOUNDEVENT']._serialized_end=658
+  _globals['_CUSTOMERMESSAGE']._serialized_start=661
+  _globals['_CUSTOMERMESSAGE']._serialized_end=1010
+  _globals['_CUSTOMERMESSAGE_ATTRIBUTESENTRY']._serialized_start=961
+  _globals['_CUSTOMERMESSAGE_ATTRIBUTESENTRY']._serialized_end=1010
+  _globals['_DELIVERYRECEIPT']._serialized_start=1012
+  _globals['_DELIVERYRECEIPT']._serialized_end=1118
+  _globals['_HANDOVER']._serialized_start=1121
+  _globals['_HANDOVER']._serialized_end=1261
 # @@protoc_insertion_point(module_scope)

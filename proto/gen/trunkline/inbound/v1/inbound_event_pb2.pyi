@@ -10,6 +10,7 @@ from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from trunkline.common.v1 import common_pb2 as _common_pb2
+from trunkline.common.v1 import conversation_state_pb2 as _conversation_state_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -57,8 +58,11 @@ class InboundEvent(_message.Message):
     PROVIDER_MESSAGE_ID_FIELD_NUMBER: _builtins.int
     PROVIDER_TIME_FIELD_NUMBER: _builtins.int
     RECEIVED_TIME_FIELD_NUMBER: _builtins.int
+    FROM_POOL_FIELD_NUMBER: _builtins.int
+    ORIGINAL_EVENT_ID_FIELD_NUMBER: _builtins.int
     MESSAGE_FIELD_NUMBER: _builtins.int
     RECEIPT_FIELD_NUMBER: _builtins.int
+    HAND_OVER_FIELD_NUMBER: _builtins.int
     event_id: _builtins.str
     """uuid5 of (tenant, channel, account, provider message id, kind): the same for the same delivery."""
     tenant: _builtins.str
@@ -71,6 +75,10 @@ class InboundEvent(_message.Message):
     conversation_id: _builtins.str
     """uuid5 of (tenant, channel, account, thread key)."""
     provider_message_id: _builtins.str
+    from_pool: _builtins.str
+    """The pool that sends it on, where one does; otherwise empty."""
+    original_event_id: _builtins.str
+    """The event id it came in with, where a pool sends it on to the one that has the conversation now."""
     @_builtins.property
     def provider_time(self) -> _timestamp_pb2.Timestamp:
         """What the provider claims; kept as data, decides nothing."""
@@ -81,6 +89,8 @@ class InboundEvent(_message.Message):
     def message(self) -> Global___CustomerMessage: ...
     @_builtins.property
     def receipt(self) -> Global___DeliveryReceipt: ...
+    @_builtins.property
+    def hand_over(self) -> Global___HandOver: ...
     def __init__(
         self,
         *,
@@ -93,14 +103,17 @@ class InboundEvent(_message.Message):
         provider_message_id: _builtins.str = ...,
         provider_time: _timestamp_pb2.Timestamp | None = ...,
         received_time: _timestamp_pb2.Timestamp | None = ...,
+        from_pool: _builtins.str = ...,
+        original_event_id: _builtins.str = ...,
         message: Global___CustomerMessage | None = ...,
         receipt: Global___DeliveryReceipt | None = ...,
+        hand_over: Global___HandOver | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["message", b"message", "payload", b"payload", "provider_time", b"provider_time", "receipt", b"receipt", "received_time", b"received_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["hand_over", b"hand_over", "message", b"message", "payload", b"payload", "provider_time", b"provider_time", "receipt", b"receipt", "received_time", b"received_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "channel", b"channel", "conversation_id", b"conversation_id", "event_id", b"event_id", "message", b"message", "payload", b"payload", "pool", b"pool", "provider_message_id", b"provider_message_id", "provider_time", b"provider_time", "receipt", b"receipt", "received_time", b"received_time", "tenant", b"tenant"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "channel", b"channel", "conversation_id", b"conversation_id", "event_id", b"event_id", "from_pool", b"from_pool", "hand_over", b"hand_over", "message", b"message", "original_event_id", b"original_event_id", "payload", b"payload", "pool", b"pool", "provider_message_id", b"provider_message_id", "provider_time", b"provider_time", "receipt", b"receipt", "received_time", b"received_time", "tenant", b"tenant"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_payload: _TypeAlias = _typing.Literal["message", "receipt"]  # noqa: Y015
+    _WhichOneofReturnType_payload: _TypeAlias = _typing.Literal["message", "receipt", "hand_over"]  # noqa: Y015
     _WhichOneofArgType_payload: _TypeAlias = _typing.Literal["payload", b"payload"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_payload) -> _WhichOneofReturnType_payload | None: ...
 
@@ -212,3 +225,38 @@ class DeliveryReceipt(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DeliveryReceipt: _TypeAlias = DeliveryReceipt  # noqa: Y015
+
+@_typing.final
+class HandOver(_message.Message):
+    """A conversation comes from another pool (from_pool): go on with it. Written by routers alone."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEAM_FIELD_NUMBER: _builtins.int
+    AGENT_ID_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    team: _builtins.str
+    agent_id: _builtins.str
+    """Who is to have it; empty: the team's queue."""
+    @_builtins.property
+    def actor(self) -> _common_pb2.Actor:
+        """Who transferred it."""
+
+    @_builtins.property
+    def state(self) -> _conversation_state_pb2.ConversationState: ...
+    def __init__(
+        self,
+        *,
+        team: _builtins.str = ...,
+        agent_id: _builtins.str = ...,
+        actor: _common_pb2.Actor | None = ...,
+        state: _conversation_state_pb2.ConversationState | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "state", b"state"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "agent_id", b"agent_id", "state", b"state", "team", b"team"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HandOver: _TypeAlias = HandOver  # noqa: Y015

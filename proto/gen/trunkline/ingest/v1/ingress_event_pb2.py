@@ -26,13 +26,17 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from trunkline.common.v1 import common_pb2 as trunkline_dot_common_dot_v1_dot_common__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'trunkline/ingest/v1/ingress_event.proto\x12\x13trunkline.ingest.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a trunkline/common/v1/common.proto\"\xe4\x01\n\x0eIngressMessage\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x63\x63ount\x18\x02 \x01(\t\x12\x12\n\nmessage_id\x18\x03 \x01(\t\x12\x12\n\nthread_key\x18\x04 \x01(\t\x12-\n\x07\x63ontact\x18\x05 \x01(\x0b\x32\x1c.trunkline.common.v1.Contact\x12-\n\x07\x63ontent\x18\x06 \x01(\x0b\x32\x1c.trunkline.common.v1.Content\x12+\n\x07sent_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestampb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'trunkline/ingest/v1/ingress_event.proto\x12\x13trunkline.ingest.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a trunkline/common/v1/common.proto\"\x92\x03\n\x0eIngressMessage\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x63\x63ount\x18\x02 \x01(\t\x12\x12\n\nmessage_id\x18\x03 \x01(\t\x12\x12\n\nthread_key\x18\x04 \x01(\t\x12-\n\x07\x63ontact\x18\x05 \x01(\x0b\x32\x1c.trunkline.common.v1.Contact\x12-\n\x07\x63ontent\x18\x06 \x01(\x0b\x32\x1c.trunkline.common.v1.Content\x12+\n\x07sent_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08language\x18\x08 \x01(\t\x12\x0c\n\x04tags\x18\t \x03(\t\x12G\n\nattributes\x18\n \x03(\x0b\x32\x33.trunkline.ingest.v1.IngressMessage.AttributesEntry\x12\x10\n\x08priority\x18\x0b \x01(\t\x1a\x31\n\x0f\x41ttributesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'trunkline.ingest.v1.ingress_event_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_INGRESSMESSAGE_ATTRIBUTESENTRY']._loaded_options = None
+  _globals['_INGRESSMESSAGE_ATTRIBUTESENTRY']._serialized_options = b'8\001'
   _globals['_INGRESSMESSAGE']._serialized_start=132
-  _globals['_INGRESSMESSAGE']._serialized_end=360
+  _globals['_INGRESSMESSAGE']._serialized_end=534
+  _globals['_INGRESSMESSAGE_ATTRIBUTESENTRY']._serialized_start=485
+  _globals['_INGRESSMESSAGE_ATTRIBUTESENTRY']._serialized_end=534
 # @@protoc_insertion_point(module_scope)

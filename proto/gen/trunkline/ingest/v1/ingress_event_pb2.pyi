@@ -3,9 +3,11 @@
 isort:skip_file
 """
 
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf.internal import containers as _containers
 from trunkline.common.v1 import common_pb2 as _common_pb2
 import builtins as _builtins
 import sys
@@ -26,6 +28,26 @@ class IngressMessage(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class AttributesEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     TENANT_FIELD_NUMBER: _builtins.int
     ACCOUNT_FIELD_NUMBER: _builtins.int
     MESSAGE_ID_FIELD_NUMBER: _builtins.int
@@ -33,6 +55,10 @@ class IngressMessage(_message.Message):
     CONTACT_FIELD_NUMBER: _builtins.int
     CONTENT_FIELD_NUMBER: _builtins.int
     SENT_AT_FIELD_NUMBER: _builtins.int
+    LANGUAGE_FIELD_NUMBER: _builtins.int
+    TAGS_FIELD_NUMBER: _builtins.int
+    ATTRIBUTES_FIELD_NUMBER: _builtins.int
+    PRIORITY_FIELD_NUMBER: _builtins.int
     tenant: _builtins.str
     """The account, as named in the tenant's configuration; it decides tenant and channel."""
     account: _builtins.str
@@ -40,12 +66,22 @@ class IngressMessage(_message.Message):
     """The integrator's own id of the message: the same for the same message."""
     thread_key: _builtins.str
     """Messages with the same key are one conversation."""
+    language: _builtins.str
+    """BCP 47; empty or "und": not known. The conversation keeps what it has where this and the following are empty."""
+    priority: _builtins.str
+    """A name of the configuration's priorities."""
     @_builtins.property
     def contact(self) -> _common_pb2.Contact: ...
     @_builtins.property
     def content(self) -> _common_pb2.Content: ...
     @_builtins.property
     def sent_at(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def tags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def attributes(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """What else is known of the conversation, by name; routing conditions may ask for it."""
+
     def __init__(
         self,
         *,
@@ -56,10 +92,14 @@ class IngressMessage(_message.Message):
         contact: _common_pb2.Contact | None = ...,
         content: _common_pb2.Content | None = ...,
         sent_at: _timestamp_pb2.Timestamp | None = ...,
+        language: _builtins.str = ...,
+        tags: _abc.Iterable[_builtins.str] | None = ...,
+        attributes: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        priority: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["contact", b"contact", "content", b"content", "sent_at", b"sent_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "contact", b"contact", "content", b"content", "message_id", b"message_id", "sent_at", b"sent_at", "tenant", b"tenant", "thread_key", b"thread_key"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "attributes", b"attributes", "contact", b"contact", "content", b"content", "language", b"language", "message_id", b"message_id", "priority", b"priority", "sent_at", b"sent_at", "tags", b"tags", "tenant", b"tenant", "thread_key", b"thread_key"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

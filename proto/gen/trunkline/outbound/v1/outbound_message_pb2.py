@@ -26,7 +26,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from trunkline.common.v1 import common_pb2 as trunkline_dot_common_dot_v1_dot_common__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n,trunkline/outbound/v1/outbound_message.proto\x12\x15trunkline.outbound.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a trunkline/common/v1/common.proto\"\xae\x02\n\x0fOutboundMessage\x12\x12\n\nmessage_id\x18\x01 \x01(\t\x12\x0e\n\x06tenant\x18\x02 \x01(\t\x12\x17\n\x0f\x63onversation_id\x18\x03 \x01(\t\x12\x0f\n\x07\x63hannel\x18\x04 \x01(\t\x12\x0f\n\x07\x61\x63\x63ount\x18\x05 \x01(\t\x12(\n\x02to\x18\x06 \x01(\x0b\x32\x1c.trunkline.common.v1.Contact\x12-\n\x07\x63ontent\x18\x07 \x01(\x0b\x32\x1c.trunkline.common.v1.Content\x12\x12\n\nreferences\x18\x08 \x03(\t\x12.\n\ncreated_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04pool\x18\n \x01(\t\x12\x11\n\tautomatic\x18\x0b \x01(\x08\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n,trunkline/outbound/v1/outbound_message.proto\x12\x15trunkline.outbound.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a trunkline/common/v1/common.proto\"\xae\x02\n\x0fOutboundMessage\x12\x12\n\nmessage_id\x18\x01 \x01(\t\x12\x0e\n\x06tenant\x18\x02 \x01(\t\x12\x17\n\x0f\x63onversation_id\x18\x03 \x01(\t\x12\x0f\n\x07\x63hannel\x18\x04 \x01(\t\x12\x0f\n\x07\x61\x63\x63ount\x18\x05 \x01(\t\x12(\n\x02to\x18\x06 \x01(\x0b\x32\x1c.trunkline.common.v1.Contact\x12-\n\x07\x63ontent\x18\x07 \x01(\x0b\x32\x1c.trunkline.common.v1.Content\x12\x12\n\nreferences\x18\x08 \x03(\t\x12.\n\ncreated_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04pool\x18\n \x01(\t\x12\x11\n\tautomatic\x18\x0b \x01(\x08\"\xdf\x01\n\x0fTypingIndicator\x12\n\n\x02on\x18\x01 \x01(\x08\x12\x0e\n\x06tenant\x18\x02 \x01(\t\x12\x17\n\x0f\x63onversation_id\x18\x03 \x01(\t\x12\x0f\n\x07\x63hannel\x18\x04 \x01(\t\x12\x0f\n\x07\x61\x63\x63ount\x18\x05 \x01(\t\x12(\n\x02to\x18\x06 \x01(\x0b\x32\x1c.trunkline.common.v1.Contact\x12\x1b\n\x13provider_message_id\x18\x07 \x01(\t\x12.\n\ncreated_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestampb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,4 +35,6 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_OUTBOUNDMESSAGE']._serialized_start=139
   _globals['_OUTBOUNDMESSAGE']._serialized_end=441
+  _globals['_TYPINGINDICATOR']._serialized_start=444
+  _globals['_TYPINGINDICATOR']._serialized_end=667
 # @@protoc_insertion_point(module_scope)

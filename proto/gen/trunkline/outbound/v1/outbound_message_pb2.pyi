@@ -79,3 +79,50 @@ class OutboundMessage(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___OutboundMessage: _TypeAlias = OutboundMessage  # noqa: Y015
+
+@_typing.final
+class TypingIndicator(_message.Message):
+    """On the same topic under the same key, with ce_type trunkline.outbound.v1.TypingIndicator: an agent began or ceased to
+    type. It is worth nothing a few seconds later: it is never tried again, and no event of the conversation's log.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ON_FIELD_NUMBER: _builtins.int
+    TENANT_FIELD_NUMBER: _builtins.int
+    CONVERSATION_ID_FIELD_NUMBER: _builtins.int
+    CHANNEL_FIELD_NUMBER: _builtins.int
+    ACCOUNT_FIELD_NUMBER: _builtins.int
+    TO_FIELD_NUMBER: _builtins.int
+    PROVIDER_MESSAGE_ID_FIELD_NUMBER: _builtins.int
+    CREATED_AT_FIELD_NUMBER: _builtins.int
+    on: _builtins.bool
+    tenant: _builtins.str
+    conversation_id: _builtins.str
+    channel: _builtins.str
+    account: _builtins.str
+    provider_message_id: _builtins.str
+    """The customer's last message, by the provider's id of it; empty where they have not written yet."""
+    @_builtins.property
+    def to(self) -> _common_pb2.Contact: ...
+    @_builtins.property
+    def created_at(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        on: _builtins.bool = ...,
+        tenant: _builtins.str = ...,
+        conversation_id: _builtins.str = ...,
+        channel: _builtins.str = ...,
+        account: _builtins.str = ...,
+        to: _common_pb2.Contact | None = ...,
+        provider_message_id: _builtins.str = ...,
+        created_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "to", b"to"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "channel", b"channel", "conversation_id", b"conversation_id", "created_at", b"created_at", "on", b"on", "provider_message_id", b"provider_message_id", "tenant", b"tenant", "to", b"to"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TypingIndicator: _TypeAlias = TypingIndicator  # noqa: Y015

@@ -44,6 +44,7 @@ class PoolEvent(_message.Message):
     AGENT_REMOVED_FIELD_NUMBER: _builtins.int
     AGENT_LOST_FIELD_NUMBER: _builtins.int
     WRAP_UP_ENDED_FIELD_NUMBER: _builtins.int
+    REOFFER_POSTPONED_FIELD_NUMBER: _builtins.int
     pool_seq: _builtins.int
     cause: _builtins.str
     config_version: _builtins.int
@@ -73,6 +74,8 @@ class PoolEvent(_message.Message):
     def agent_lost(self) -> Global___AgentLost: ...
     @_builtins.property
     def wrap_up_ended(self) -> Global___WrapUpEnded: ...
+    @_builtins.property
+    def reoffer_postponed(self) -> Global___ReofferPostponed: ...
     def __init__(
         self,
         *,
@@ -91,12 +94,13 @@ class PoolEvent(_message.Message):
         agent_removed: Global___AgentRemoved | None = ...,
         agent_lost: Global___AgentLost | None = ...,
         wrap_up_ended: Global___WrapUpEnded | None = ...,
+        reoffer_postponed: Global___ReofferPostponed | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "agent_accepting_changed", b"agent_accepting_changed", "agent_configured", b"agent_configured", "agent_lost", b"agent_lost", "agent_presence_changed", b"agent_presence_changed", "agent_removed", b"agent_removed", "agent_responds_again", b"agent_responds_again", "agent_stopped_responding", b"agent_stopped_responding", "conversation", b"conversation", "occurred_at", b"occurred_at", "payload", b"payload", "pool_configured", b"pool_configured", "wrap_up_ended", b"wrap_up_ended"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "agent_accepting_changed", b"agent_accepting_changed", "agent_configured", b"agent_configured", "agent_lost", b"agent_lost", "agent_presence_changed", b"agent_presence_changed", "agent_removed", b"agent_removed", "agent_responds_again", b"agent_responds_again", "agent_stopped_responding", b"agent_stopped_responding", "conversation", b"conversation", "occurred_at", b"occurred_at", "payload", b"payload", "pool_configured", b"pool_configured", "reoffer_postponed", b"reoffer_postponed", "wrap_up_ended", b"wrap_up_ended"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "agent_accepting_changed", b"agent_accepting_changed", "agent_configured", b"agent_configured", "agent_lost", b"agent_lost", "agent_presence_changed", b"agent_presence_changed", "agent_removed", b"agent_removed", "agent_responds_again", b"agent_responds_again", "agent_stopped_responding", b"agent_stopped_responding", "cause", b"cause", "config_version", b"config_version", "conversation", b"conversation", "occurred_at", b"occurred_at", "payload", b"payload", "pool_configured", b"pool_configured", "pool_seq", b"pool_seq", "wrap_up_ended", b"wrap_up_ended"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "agent_accepting_changed", b"agent_accepting_changed", "agent_configured", b"agent_configured", "agent_lost", b"agent_lost", "agent_presence_changed", b"agent_presence_changed", "agent_removed", b"agent_removed", "agent_responds_again", b"agent_responds_again", "agent_stopped_responding", b"agent_stopped_responding", "cause", b"cause", "config_version", b"config_version", "conversation", b"conversation", "occurred_at", b"occurred_at", "payload", b"payload", "pool_configured", b"pool_configured", "pool_seq", b"pool_seq", "reoffer_postponed", b"reoffer_postponed", "wrap_up_ended", b"wrap_up_ended"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_payload: _TypeAlias = _typing.Literal["conversation", "pool_configured", "agent_presence_changed", "agent_stopped_responding", "agent_responds_again", "agent_accepting_changed", "agent_configured", "agent_removed", "agent_lost", "wrap_up_ended"]  # noqa: Y015
+    _WhichOneofReturnType_payload: _TypeAlias = _typing.Literal["conversation", "pool_configured", "agent_presence_changed", "agent_stopped_responding", "agent_responds_again", "agent_accepting_changed", "agent_configured", "agent_removed", "agent_lost", "wrap_up_ended", "reoffer_postponed"]  # noqa: Y015
     _WhichOneofArgType_payload: _TypeAlias = _typing.Literal["payload", b"payload"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_payload) -> _WhichOneofReturnType_payload | None: ...
 
@@ -170,6 +174,26 @@ class PoolConfigured(_message.Message):
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
+    @_typing.final
+    class ElsewhereEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     VERSION_FIELD_NUMBER: _builtins.int
     TEAMS_FIELD_NUMBER: _builtins.int
     AGENTS_FIELD_NUMBER: _builtins.int
@@ -180,6 +204,9 @@ class PoolConfigured(_message.Message):
     TEXTS_FIELD_NUMBER: _builtins.int
     CALENDARS_FIELD_NUMBER: _builtins.int
     LIMITS_FIELD_NUMBER: _builtins.int
+    ELSEWHERE_FIELD_NUMBER: _builtins.int
+    ADDRESSES_FIELD_NUMBER: _builtins.int
+    PROMISES_FIELD_NUMBER: _builtins.int
     version: _builtins.int
     @_builtins.property
     def teams(self) -> _containers.RepeatedCompositeFieldContainer[Global___PoolTeam]: ...
@@ -207,6 +234,18 @@ class PoolConfigured(_message.Message):
 
     @_builtins.property
     def limits(self) -> Global___PoolLimits: ...
+    @_builtins.property
+    def elsewhere(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """The pools of the tenant's other teams, by team."""
+
+    @_builtins.property
+    def addresses(self) -> _containers.RepeatedCompositeFieldContainer[Global___PoolAddress]:
+        """Where else customers can write, in the order of the document's accounts."""
+
+    @_builtins.property
+    def promises(self) -> _containers.RepeatedCompositeFieldContainer[Global___PoolPromise]:
+        """What is promised to customers, in order; the first that fits applies."""
+
     def __init__(
         self,
         *,
@@ -220,14 +259,41 @@ class PoolConfigured(_message.Message):
         texts: _abc.Iterable[Global___PoolText] | None = ...,
         calendars: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         limits: Global___PoolLimits | None = ...,
+        elsewhere: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        addresses: _abc.Iterable[Global___PoolAddress] | None = ...,
+        promises: _abc.Iterable[Global___PoolPromise] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["limits", b"limits"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accounts", b"accounts", "agents", b"agents", "calendars", b"calendars", "channel_classes", b"channel_classes", "limits", b"limits", "policies", b"policies", "priorities", b"priorities", "teams", b"teams", "texts", b"texts", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accounts", b"accounts", "addresses", b"addresses", "agents", b"agents", "calendars", b"calendars", "channel_classes", b"channel_classes", "elsewhere", b"elsewhere", "limits", b"limits", "policies", b"policies", "priorities", b"priorities", "promises", b"promises", "teams", b"teams", "texts", b"texts", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___PoolConfigured: _TypeAlias = PoolConfigured  # noqa: Y015
+
+@_typing.final
+class PoolAddress(_message.Message):
+    """What a channel account is called in public."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHANNEL_FIELD_NUMBER: _builtins.int
+    ADDRESS_FIELD_NUMBER: _builtins.int
+    channel: _builtins.str
+    address: _builtins.str
+    def __init__(
+        self,
+        *,
+        channel: _builtins.str = ...,
+        address: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "channel", b"channel"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PoolAddress: _TypeAlias = PoolAddress  # noqa: Y015
 
 @_typing.final
 class PoolTeam(_message.Message):
@@ -435,6 +501,7 @@ class PoolChannelClass(_message.Message):
     BROADCAST_FIELD_NUMBER: _builtins.int
     WRAP_S_FIELD_NUMBER: _builtins.int
     REQUEUE_WHEN_LOST_FIELD_NUMBER: _builtins.int
+    TYPING_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     weight: _builtins.int
     """Units of one conversation: 1."""
@@ -448,6 +515,8 @@ class PoolChannelClass(_message.Message):
     """How long the units stay with the agent after the end."""
     requeue_when_lost: _builtins.bool
     """Work of an agent who is lost goes back to the queue; otherwise it stays theirs."""
+    typing: _builtins.bool
+    """Customers are shown that an agent types."""
     @_builtins.property
     def channels(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     def __init__(
@@ -461,10 +530,11 @@ class PoolChannelClass(_message.Message):
         broadcast: _builtins.int | None = ...,
         wrap_s: _builtins.int = ...,
         requeue_when_lost: _builtins.bool = ...,
+        typing: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_broadcast", b"_broadcast", "_weight", b"_weight", "broadcast", b"broadcast", "weight", b"weight"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_broadcast", b"_broadcast", "_weight", b"_weight", "broadcast", b"broadcast", "channels", b"channels", "id", b"id", "interruptible", b"interruptible", "mode", b"mode", "requeue_when_lost", b"requeue_when_lost", "weight", b"weight", "wrap_s", b"wrap_s"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_broadcast", b"_broadcast", "_weight", b"_weight", "broadcast", b"broadcast", "channels", b"channels", "id", b"id", "interruptible", b"interruptible", "mode", b"mode", "requeue_when_lost", b"requeue_when_lost", "typing", b"typing", "weight", b"weight", "wrap_s", b"wrap_s"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__broadcast: _TypeAlias = _typing.Literal["broadcast"]  # noqa: Y015
     _WhichOneofArgType__broadcast: _TypeAlias = _typing.Literal["_broadcast", b"_broadcast"]  # noqa: Y015
@@ -489,6 +559,7 @@ class PoolPolicy(_message.Message):
     TIER_FIELD_NUMBER: _builtins.int
     OVERFLOW_TEAM_FIELD_NUMBER: _builtins.int
     OVERFLOW_AGENT_FIELD_NUMBER: _builtins.int
+    INVITE_PRIVATE_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     when: _builtins.str
     """A condition in CEL; empty: holds for all."""
@@ -497,6 +568,8 @@ class PoolPolicy(_message.Message):
     overflow_team: _builtins.str
     """After the last step; both empty: it stays in that step."""
     overflow_agent: _builtins.str
+    invite_private: _builtins.bool
+    """The customer of a public conversation that it holds for is sent the text of kind private."""
     @_builtins.property
     def steps(self) -> _containers.RepeatedCompositeFieldContainer[Global___PoolStep]: ...
     def __init__(
@@ -508,10 +581,11 @@ class PoolPolicy(_message.Message):
         tier: _builtins.int | None = ...,
         overflow_team: _builtins.str = ...,
         overflow_agent: _builtins.str = ...,
+        invite_private: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_tier", b"_tier", "tier", b"tier"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_tier", b"_tier", "id", b"id", "overflow_agent", b"overflow_agent", "overflow_team", b"overflow_team", "steps", b"steps", "tier", b"tier", "when", b"when"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_tier", b"_tier", "id", b"id", "invite_private", b"invite_private", "overflow_agent", b"overflow_agent", "overflow_team", b"overflow_team", "steps", b"steps", "tier", b"tier", "when", b"when"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__tier: _TypeAlias = _typing.Literal["tier"]  # noqa: Y015
     _WhichOneofArgType__tier: _TypeAlias = _typing.Literal["_tier", b"_tier"]  # noqa: Y015
@@ -626,6 +700,78 @@ class PoolText(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___PoolText: _TypeAlias = PoolText  # noqa: Y015
+
+@_typing.final
+class PoolPromise(_message.Message):
+    """An SLA policy, as far as the engine keeps it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class AttributesEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    ID_FIELD_NUMBER: _builtins.int
+    TEAM_FIELD_NUMBER: _builtins.int
+    CHANNELS_FIELD_NUMBER: _builtins.int
+    PRIORITIES_FIELD_NUMBER: _builtins.int
+    TAGS_FIELD_NUMBER: _builtins.int
+    ATTRIBUTES_FIELD_NUMBER: _builtins.int
+    LAST_WORD_FIELD_NUMBER: _builtins.int
+    BOT_REPLY_COUNTS_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    team: _builtins.str
+    """Empty: every team."""
+    last_word: _builtins.bool
+    """What a customer wrote is answered before the end."""
+    bot_reply_counts: _builtins.bool
+    @_builtins.property
+    def channels(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Any of them; empty: every channel, priority."""
+
+    @_builtins.property
+    def priorities(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def tags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """All of them."""
+
+    @_builtins.property
+    def attributes(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        team: _builtins.str = ...,
+        channels: _abc.Iterable[_builtins.str] | None = ...,
+        priorities: _abc.Iterable[_builtins.str] | None = ...,
+        tags: _abc.Iterable[_builtins.str] | None = ...,
+        attributes: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        last_word: _builtins.bool = ...,
+        bot_reply_counts: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attributes", b"attributes", "bot_reply_counts", b"bot_reply_counts", "channels", b"channels", "id", b"id", "last_word", b"last_word", "priorities", b"priorities", "tags", b"tags", "team", b"team"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PoolPromise: _TypeAlias = PoolPromise  # noqa: Y015
 
 @_typing.final
 class PoolLimits(_message.Message):
@@ -841,3 +987,30 @@ class WrapUpEnded(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___WrapUpEnded: _TypeAlias = WrapUpEnded  # noqa: Y015
+
+@_typing.final
+class ReofferPostponed(_message.Message):
+    """Agents who declined a waiting conversation were to be asked again, but somebody else can still take it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONVERSATION_ID_FIELD_NUMBER: _builtins.int
+    UNTIL_FIELD_NUMBER: _builtins.int
+    conversation_id: _builtins.str
+    @_builtins.property
+    def until(self) -> _timestamp_pb2.Timestamp:
+        """When that is looked at again."""
+
+    def __init__(
+        self,
+        *,
+        conversation_id: _builtins.str = ...,
+        until: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["until", b"until"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversation_id", b"conversation_id", "until", b"until"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReofferPostponed: _TypeAlias = ReofferPostponed  # noqa: Y015

@@ -423,6 +423,7 @@ class SplitConversationRequest(_message.Message):
     AGENT_ID_FIELD_NUMBER: _builtins.int
     TEAM_FIELD_NUMBER: _builtins.int
     SUBJECT_FIELD_NUMBER: _builtins.int
+    WITH_UNANSWERED_FIELD_NUMBER: _builtins.int
     EXPECTED_SEQ_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     conversation_id: _builtins.str
@@ -431,6 +432,8 @@ class SplitConversationRequest(_message.Message):
     """Where the new one waits; empty: in the team of the old one."""
     subject: _builtins.str
     """Empty: that of the old one."""
+    with_unanswered: _builtins.bool
+    """What the customer wrote and nobody has answered goes with it: the new one is to be answered, not the old one."""
     expected_seq: _builtins.int
     def __init__(
         self,
@@ -440,11 +443,12 @@ class SplitConversationRequest(_message.Message):
         agent_id: _builtins.str = ...,
         team: _builtins.str = ...,
         subject: _builtins.str = ...,
+        with_unanswered: _builtins.bool = ...,
         expected_seq: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "conversation_id", b"conversation_id", "expected_seq", b"expected_seq", "request_id", b"request_id", "subject", b"subject", "team", b"team"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "conversation_id", b"conversation_id", "expected_seq", b"expected_seq", "request_id", b"request_id", "subject", b"subject", "team", b"team", "with_unanswered", b"with_unanswered"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -656,7 +660,8 @@ class ListConversationsRequest(_message.Message):
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     filter: _builtins.str
     """`field = value` and `field != value`, joined by AND. Fields: status (QUEUED, OFFERED, ASSIGNED, SNOOZED, SCHEDULED,
-    RESOLVED, NEW), team, agent, channel, tag, priority, language. A value with other than letters, digits, _ . - stands
+    RESOLVED, NEW), team, agent, channel, tag, priority, language, unanswered (true, false: whether the customer wrote what
+    nobody has answered; with tag = public a public reply is owed). A value with other than letters, digits, _ . - stands
     in double quotes. Empty: all.
     """
     order_by: _builtins.str
@@ -681,6 +686,31 @@ class ListConversationsRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListConversationsRequest: _TypeAlias = ListConversationsRequest  # noqa: Y015
+
+@_typing.final
+class SetTypingRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONVERSATION_ID_FIELD_NUMBER: _builtins.int
+    AGENT_ID_FIELD_NUMBER: _builtins.int
+    ON_FIELD_NUMBER: _builtins.int
+    conversation_id: _builtins.str
+    agent_id: _builtins.str
+    on: _builtins.bool
+    def __init__(
+        self,
+        *,
+        conversation_id: _builtins.str = ...,
+        agent_id: _builtins.str = ...,
+        on: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "conversation_id", b"conversation_id", "on", b"on"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetTypingRequest: _TypeAlias = SetTypingRequest  # noqa: Y015
 
 @_typing.final
 class WatchQueueRequest(_message.Message):

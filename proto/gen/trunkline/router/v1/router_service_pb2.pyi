@@ -58,6 +58,8 @@ class _ConversationStatusEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Co
     """To be called later."""
     CONVERSATION_STATUS_NEW: _ConversationStatus.ValueType  # 7
     """In no queue: not accepted, or begun by us and not answered yet."""
+    CONVERSATION_STATUS_MOVED: _ConversationStatus.ValueType  # 8
+    """On its way to another pool: `pool` says which."""
 
 class ConversationStatus(_ConversationStatus, metaclass=_ConversationStatusEnumTypeWrapper): ...
 
@@ -72,6 +74,8 @@ CONVERSATION_STATUS_SCHEDULED: ConversationStatus.ValueType  # 6
 """To be called later."""
 CONVERSATION_STATUS_NEW: ConversationStatus.ValueType  # 7
 """In no queue: not accepted, or begun by us and not answered yet."""
+CONVERSATION_STATUS_MOVED: ConversationStatus.ValueType  # 8
+"""On its way to another pool: `pool` says which."""
 Global___ConversationStatus: _TypeAlias = ConversationStatus  # noqa: Y015
 
 @_typing.final
@@ -97,6 +101,8 @@ class Conversation(_message.Message):
     POSITION_FIELD_NUMBER: _builtins.int
     CALLBACK_BEGINS_AT_FIELD_NUMBER: _builtins.int
     CALLBACK_ENDS_AT_FIELD_NUMBER: _builtins.int
+    UNANSWERED_SINCE_FIELD_NUMBER: _builtins.int
+    PUBLIC_REPLY_OWED_SINCE_FIELD_NUMBER: _builtins.int
     conversation_id: _builtins.str
     status: Global___ConversationStatus.ValueType
     team: _builtins.str
@@ -132,6 +138,16 @@ class Conversation(_message.Message):
 
     @_builtins.property
     def callback_ends_at(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def unanswered_since(self) -> _timestamp_pb2.Timestamp:
+        """The customer's oldest message that nobody has answered; absent: there is none."""
+
+    @_builtins.property
+    def public_reply_owed_since(self) -> _timestamp_pb2.Timestamp:
+        """The same where the conversation is public (tag public): an answer that others can read is owed. Automatic texts are
+        none.
+        """
+
     def __init__(
         self,
         *,
@@ -154,10 +170,12 @@ class Conversation(_message.Message):
         position: _builtins.int = ...,
         callback_begins_at: _timestamp_pb2.Timestamp | None = ...,
         callback_ends_at: _timestamp_pb2.Timestamp | None = ...,
+        unanswered_since: _timestamp_pb2.Timestamp | None = ...,
+        public_reply_owed_since: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["attributes", b"attributes", "callback_begins_at", b"callback_begins_at", "callback_ends_at", b"callback_ends_at", "entered_at", b"entered_at", "wakes_at", b"wakes_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["attributes", b"attributes", "callback_begins_at", b"callback_begins_at", "callback_ends_at", b"callback_ends_at", "entered_at", b"entered_at", "public_reply_owed_since", b"public_reply_owed_since", "unanswered_since", b"unanswered_since", "wakes_at", b"wakes_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "assigned_agent_id", b"assigned_agent_id", "attributes", b"attributes", "callback_begins_at", b"callback_begins_at", "callback_ends_at", b"callback_ends_at", "channel", b"channel", "conversation_id", b"conversation_id", "entered_at", b"entered_at", "merged_into", b"merged_into", "offer_id", b"offer_id", "offered_agent_id", b"offered_agent_id", "offers", b"offers", "pool", b"pool", "position", b"position", "seq", b"seq", "status", b"status", "team", b"team", "transfers", b"transfers", "wakes_at", b"wakes_at"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "assigned_agent_id", b"assigned_agent_id", "attributes", b"attributes", "callback_begins_at", b"callback_begins_at", "callback_ends_at", b"callback_ends_at", "channel", b"channel", "conversation_id", b"conversation_id", "entered_at", b"entered_at", "merged_into", b"merged_into", "offer_id", b"offer_id", "offered_agent_id", b"offered_agent_id", "offers", b"offers", "pool", b"pool", "position", b"position", "public_reply_owed_since", b"public_reply_owed_since", "seq", b"seq", "status", b"status", "team", b"team", "transfers", b"transfers", "unanswered_since", b"unanswered_since", "wakes_at", b"wakes_at"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -577,10 +595,13 @@ class SendReplyRequest(_message.Message):
     CONVERSATION_ID_FIELD_NUMBER: _builtins.int
     AGENT_ID_FIELD_NUMBER: _builtins.int
     CONTENT_FIELD_NUMBER: _builtins.int
+    ANSWERS_THROUGH_SEQ_FIELD_NUMBER: _builtins.int
     EXPECTED_SEQ_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     conversation_id: _builtins.str
     agent_id: _builtins.str
+    answers_through_seq: _builtins.int
+    """It answers what the customer wrote up to that seq; what came later still waits. 0: it answers everything."""
     expected_seq: _builtins.int
     @_builtins.property
     def content(self) -> _common_pb2.Content: ...
@@ -591,11 +612,12 @@ class SendReplyRequest(_message.Message):
         conversation_id: _builtins.str = ...,
         agent_id: _builtins.str = ...,
         content: _common_pb2.Content | None = ...,
+        answers_through_seq: _builtins.int = ...,
         expected_seq: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["content", b"content"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "content", b"content", "conversation_id", b"conversation_id", "expected_seq", b"expected_seq", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "answers_through_seq", b"answers_through_seq", "content", b"content", "conversation_id", b"conversation_id", "expected_seq", b"expected_seq", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -677,6 +699,21 @@ class AddNoteResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___AddNoteResponse: _TypeAlias = AddNoteResponse  # noqa: Y015
+
+@_typing.final
+class SetTypingResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetTypingResponse: _TypeAlias = SetTypingResponse  # noqa: Y015
 
 @_typing.final
 class TransferConversationRequest(_message.Message):
@@ -839,29 +876,47 @@ Global___WakeConversationResponse: _TypeAlias = WakeConversationResponse  # noqa
 
 @_typing.final
 class ResolveConversationRequest(_message.Message):
+    """Where a policy promises an answer to everybody (last_word), a message that nobody has answered stands in the way
+    (UNANSWERED_MESSAGE) unless the request closes with one or says why there is none.
+    """
+
     DESCRIPTOR: _descriptor.Descriptor
 
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     CONVERSATION_ID_FIELD_NUMBER: _builtins.int
     AGENT_ID_FIELD_NUMBER: _builtins.int
+    CLOSING_CONTENT_FIELD_NUMBER: _builtins.int
+    CLOSING_TEXT_FIELD_NUMBER: _builtins.int
+    WAIVE_REASON_FIELD_NUMBER: _builtins.int
     EXPECTED_SEQ_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     conversation_id: _builtins.str
     agent_id: _builtins.str
+    closing_text: _builtins.bool
+    """The tenant's closing text, said by the agent. INVALID_REQUEST: there is none for the channel and language."""
+    waive_reason: _builtins.str
+    """Why no answer is given. Not for agents."""
     expected_seq: _builtins.int
+    @_builtins.property
+    def closing_content(self) -> _common_pb2.Content: ...
     def __init__(
         self,
         *,
         request_id: _builtins.str = ...,
         conversation_id: _builtins.str = ...,
         agent_id: _builtins.str = ...,
+        closing_content: _common_pb2.Content | None = ...,
+        closing_text: _builtins.bool = ...,
+        waive_reason: _builtins.str = ...,
         expected_seq: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["closing", b"closing", "closing_content", b"closing_content", "closing_text", b"closing_text"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "conversation_id", b"conversation_id", "expected_seq", b"expected_seq", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "closing", b"closing", "closing_content", b"closing_content", "closing_text", b"closing_text", "conversation_id", b"conversation_id", "expected_seq", b"expected_seq", "request_id", b"request_id", "waive_reason", b"waive_reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType_closing: _TypeAlias = _typing.Literal["closing_content", "closing_text"]  # noqa: Y015
+    _WhichOneofArgType_closing: _TypeAlias = _typing.Literal["closing", b"closing"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_closing) -> _WhichOneofReturnType_closing | None: ...
 
 Global___ResolveConversationRequest: _TypeAlias = ResolveConversationRequest  # noqa: Y015
 
@@ -870,16 +925,20 @@ class ResolveConversationResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     CONVERSATION_FIELD_NUMBER: _builtins.int
+    MESSAGE_ID_FIELD_NUMBER: _builtins.int
+    message_id: _builtins.str
+    """Of the agent's last word; empty: none was sent."""
     @_builtins.property
     def conversation(self) -> Global___Conversation: ...
     def __init__(
         self,
         *,
         conversation: Global___Conversation | None = ...,
+        message_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["conversation", b"conversation"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversation", b"conversation"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversation", b"conversation", "message_id", b"message_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -90,6 +90,11 @@ class RouterServiceStub:
                 request_serializer=trunkline_dot_router_dot_v1_dot_router__service__pb2.SendReplyRequest.SerializeToString,
                 response_deserializer=trunkline_dot_router_dot_v1_dot_router__service__pb2.SendReplyResponse.FromString,
                 _registered_method=True)
+        self.SetTyping = channel.unary_unary(
+                '/trunkline.router.v1.RouterService/SetTyping',
+                request_serializer=trunkline_dot_router_dot_v1_dot_router__requests__pb2.SetTypingRequest.SerializeToString,
+                response_deserializer=trunkline_dot_router_dot_v1_dot_router__service__pb2.SetTypingResponse.FromString,
+                _registered_method=True)
         self.AddNote = channel.unary_unary(
                 '/trunkline.router.v1.RouterService/AddNote',
                 request_serializer=trunkline_dot_router_dot_v1_dot_router__service__pb2.AddNoteRequest.SerializeToString,
@@ -267,6 +272,14 @@ class RouterServiceServicer:
 
     def SendReply(self, request, context):
         """Sends a public message to the customer.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetTyping(self, request, context):
+        """Shows the customer that the agent who has the conversation types, or ceased to: TYPING_OFF unless its channel class
+        says `typing`. No event and no reply; sent once, if the channel can, and forgotten.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -465,6 +478,11 @@ def add_RouterServiceServicer_to_server(servicer, server):
                     servicer.SendReply,
                     request_deserializer=trunkline_dot_router_dot_v1_dot_router__service__pb2.SendReplyRequest.FromString,
                     response_serializer=trunkline_dot_router_dot_v1_dot_router__service__pb2.SendReplyResponse.SerializeToString,
+            ),
+            'SetTyping': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetTyping,
+                    request_deserializer=trunkline_dot_router_dot_v1_dot_router__requests__pb2.SetTypingRequest.FromString,
+                    response_serializer=trunkline_dot_router_dot_v1_dot_router__service__pb2.SetTypingResponse.SerializeToString,
             ),
             'AddNote': grpc.unary_unary_rpc_method_handler(
                     servicer.AddNote,
@@ -847,6 +865,33 @@ class RouterService:
             '/trunkline.router.v1.RouterService/SendReply',
             trunkline_dot_router_dot_v1_dot_router__service__pb2.SendReplyRequest.SerializeToString,
             trunkline_dot_router_dot_v1_dot_router__service__pb2.SendReplyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetTyping(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/trunkline.router.v1.RouterService/SetTyping',
+            trunkline_dot_router_dot_v1_dot_router__requests__pb2.SetTypingRequest.SerializeToString,
+            trunkline_dot_router_dot_v1_dot_router__service__pb2.SetTypingResponse.FromString,
             options,
             channel_credentials,
             insecure,

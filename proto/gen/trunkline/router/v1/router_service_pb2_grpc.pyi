@@ -56,6 +56,10 @@ class RouterServiceStub:
     DeclineOffer: _grpc.UnaryUnaryMultiCallable[_router_service_pb2.DeclineOfferRequest, _router_service_pb2.DeclineOfferResponse]
     SendReply: _grpc.UnaryUnaryMultiCallable[_router_service_pb2.SendReplyRequest, _router_service_pb2.SendReplyResponse]
     """Sends a public message to the customer."""
+    SetTyping: _grpc.UnaryUnaryMultiCallable[_router_requests_pb2.SetTypingRequest, _router_service_pb2.SetTypingResponse]
+    """Shows the customer that the agent who has the conversation types, or ceased to: TYPING_OFF unless its channel class
+    says `typing`. No event and no reply; sent once, if the channel can, and forgotten.
+    """
     AddNote: _grpc.UnaryUnaryMultiCallable[_router_service_pb2.AddNoteRequest, _router_service_pb2.AddNoteResponse]
     """Adds an internal note."""
     TransferConversation: _grpc.UnaryUnaryMultiCallable[_router_service_pb2.TransferConversationRequest, _router_service_pb2.TransferConversationResponse]
@@ -120,6 +124,10 @@ class RouterServiceAsyncStub(RouterServiceStub):
     DeclineOffer: _aio.UnaryUnaryMultiCallable[_router_service_pb2.DeclineOfferRequest, _router_service_pb2.DeclineOfferResponse]  # type: ignore[assignment]
     SendReply: _aio.UnaryUnaryMultiCallable[_router_service_pb2.SendReplyRequest, _router_service_pb2.SendReplyResponse]  # type: ignore[assignment]
     """Sends a public message to the customer."""
+    SetTyping: _aio.UnaryUnaryMultiCallable[_router_requests_pb2.SetTypingRequest, _router_service_pb2.SetTypingResponse]  # type: ignore[assignment]
+    """Shows the customer that the agent who has the conversation types, or ceased to: TYPING_OFF unless its channel class
+    says `typing`. No event and no reply; sent once, if the channel can, and forgotten.
+    """
     AddNote: _aio.UnaryUnaryMultiCallable[_router_service_pb2.AddNoteRequest, _router_service_pb2.AddNoteResponse]  # type: ignore[assignment]
     """Adds an internal note."""
     TransferConversation: _aio.UnaryUnaryMultiCallable[_router_service_pb2.TransferConversationRequest, _router_service_pb2.TransferConversationResponse]  # type: ignore[assignment]
@@ -241,6 +249,16 @@ class RouterServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_router_service_pb2.SendReplyResponse, _abc.Awaitable[_router_service_pb2.SendReplyResponse]]:
         """Sends a public message to the customer."""
+
+    @_abc_1.abstractmethod
+    def SetTyping(
+        self,
+        request: _router_requests_pb2.SetTypingRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_router_service_pb2.SetTypingResponse, _abc.Awaitable[_router_service_pb2.SetTypingResponse]]:
+        """Shows the customer that the agent who has the conversation types, or ceased to: TYPING_OFF unless its channel class
+        says `typing`. No event and no reply; sent once, if the channel can, and forgotten.
+        """
 
     @_abc_1.abstractmethod
     def AddNote(

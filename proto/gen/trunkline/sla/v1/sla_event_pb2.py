@@ -25,25 +25,41 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n trunkline/sla/v1/sla_event.proto\x12\x10trunkline.sla.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x89\x05\n\x08SlaEvent\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12\x0e\n\x06tenant\x18\x02 \x01(\t\x12\x17\n\x0f\x63onversation_id\x18\x03 \x01(\t\x12\x10\n\x08\x63lock_id\x18\x04 \x01(\t\x12(\n\x06metric\x18\x05 \x01(\x0e\x32\x18.trunkline.sla.v1.Metric\x12\r\n\x05\x63ycle\x18\x06 \x01(\x05\x12\x0b\n\x03gen\x18\x07 \x01(\x05\x12*\n\x06\x64ue_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0boccurred_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nemitted_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07late_ms\x18\x0b \x01(\x03\x12\x11\n\tpolicy_id\x18\x0c \x01(\t\x12\x16\n\x0e\x63onfig_version\x18\r \x01(\x03\x12\r\n\x05\x63\x61use\x18\x0e \x01(\t\x12\x0c\n\x04team\x18\x0f \x01(\t\x12\x37\n\rclock_started\x18\x14 \x01(\x0b\x32\x1e.trunkline.sla.v1.ClockStartedH\x00\x12,\n\x07warning\x18\x15 \x01(\x0b\x32\x19.trunkline.sla.v1.WarningH\x00\x12.\n\x08\x62reached\x18\x16 \x01(\x0b\x32\x1a.trunkline.sla.v1.BreachedH\x00\x12\x30\n\tfulfilled\x18\x17 \x01(\x0b\x32\x1b.trunkline.sla.v1.FulfilledH\x00\x12\x30\n\tcancelled\x18\x18 \x01(\x0b\x32\x1b.trunkline.sla.v1.CancelledH\x00\x42\t\n\x07payload\" \n\x0c\x43lockStarted\x12\x10\n\x08target_s\x18\x01 \x01(\x03\"\x1a\n\x07Warning\x12\x0f\n\x07percent\x18\x01 \x01(\x05\"\x1c\n\x08\x42reached\x12\x10\n\x08target_s\x18\x01 \x01(\x03\">\n\tFulfilled\x12\x0b\n\x03met\x18\x01 \x01(\x08\x12\x11\n\telapsed_s\x18\x02 \x01(\x03\x12\x11\n\toverdue_s\x18\x03 \x01(\x03\"\x1b\n\tCancelled\x12\x0e\n\x06reason\x18\x01 \x01(\t*U\n\x06Metric\x12\x16\n\x12METRIC_UNSPECIFIED\x10\x00\x12\x19\n\x15METRIC_FIRST_RESPONSE\x10\x01\x12\x18\n\x14METRIC_NEXT_RESPONSE\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n trunkline/sla/v1/sla_event.proto\x12\x10trunkline.sla.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x85\t\n\x08SlaEvent\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12\x0e\n\x06tenant\x18\x02 \x01(\t\x12\x17\n\x0f\x63onversation_id\x18\x03 \x01(\t\x12\x10\n\x08\x63lock_id\x18\x04 \x01(\t\x12(\n\x06metric\x18\x05 \x01(\x0e\x32\x18.trunkline.sla.v1.Metric\x12\r\n\x05\x63ycle\x18\x06 \x01(\x05\x12\x0b\n\x03gen\x18\x07 \x01(\x05\x12*\n\x06\x64ue_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0boccurred_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nemitted_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07late_ms\x18\x0b \x01(\x03\x12\x11\n\tpolicy_id\x18\x0c \x01(\t\x12\x16\n\x0e\x63onfig_version\x18\r \x01(\x03\x12\r\n\x05\x63\x61use\x18\x0e \x01(\t\x12\x0c\n\x04team\x18\x0f \x01(\t\x12\x13\n\x0b\x63\x61lendar_id\x18\x10 \x01(\t\x12\x11\n\tcause_seq\x18\x11 \x01(\x03\x12\x0f\n\x07\x63hannel\x18\x12 \x01(\t\x12\x0e\n\x06tzdata\x18\x13 \x01(\t\x12\x37\n\rclock_started\x18\x14 \x01(\x0b\x32\x1e.trunkline.sla.v1.ClockStartedH\x00\x12,\n\x07warning\x18\x15 \x01(\x0b\x32\x19.trunkline.sla.v1.WarningH\x00\x12.\n\x08\x62reached\x18\x16 \x01(\x0b\x32\x1a.trunkline.sla.v1.BreachedH\x00\x12\x30\n\tfulfilled\x18\x17 \x01(\x0b\x32\x1b.trunkline.sla.v1.FulfilledH\x00\x12\x30\n\tcancelled\x18\x18 \x01(\x0b\x32\x1b.trunkline.sla.v1.CancelledH\x00\x12\x35\n\x0c\x63lock_paused\x18\x19 \x01(\x0b\x32\x1d.trunkline.sla.v1.ClockPausedH\x00\x12\x37\n\rclock_resumed\x18\x1a \x01(\x0b\x32\x1e.trunkline.sla.v1.ClockResumedH\x00\x12?\n\x11\x63lock_rescheduled\x18\x1b \x01(\x0b\x32\".trunkline.sla.v1.ClockRescheduledH\x00\x12,\n\x07overdue\x18\x1c \x01(\x0b\x32\x19.trunkline.sla.v1.OverdueH\x00\x12\x30\n\trecovered\x18\x1d \x01(\x0b\x32\x1b.trunkline.sla.v1.RecoveredH\x00\x12=\n\x10\x62reach_retracted\x18\x1e \x01(\x0b\x32!.trunkline.sla.v1.BreachRetractedH\x00\x12*\n\x06waived\x18\x1f \x01(\x0b\x32\x18.trunkline.sla.v1.WaivedH\x00\x12\x35\n\x0c\x63onfig_fault\x18  \x01(\x0b\x32\x1d.trunkline.sla.v1.ConfigFaultH\x00\x42\t\n\x07payload\" \n\x0c\x43lockStarted\x12\x10\n\x08target_s\x18\x01 \x01(\x03\"/\n\x0b\x43lockPaused\x12\x11\n\telapsed_s\x18\x01 \x01(\x03\x12\r\n\x05state\x18\x02 \x01(\t\"!\n\x0c\x43lockResumed\x12\x11\n\telapsed_s\x18\x01 \x01(\x03\"$\n\x10\x43lockRescheduled\x12\x10\n\x08target_s\x18\x01 \x01(\x03\"/\n\x07Warning\x12\x0f\n\x07percent\x18\x01 \x01(\x05\x12\x13\n\x0bremaining_s\x18\x02 \x01(\x03\"\x1c\n\x08\x42reached\x12\x10\n\x08target_s\x18\x01 \x01(\x03\"E\n\x07Overdue\x12\x0f\n\x07ordinal\x18\x01 \x01(\x05\x12\x11\n\toverdue_s\x18\x02 \x01(\x03\x12\x16\n\x0eoverdue_wall_s\x18\x03 \x01(\x03\"R\n\tFulfilled\x12\x0b\n\x03met\x18\x01 \x01(\x08\x12\x11\n\telapsed_s\x18\x02 \x01(\x03\x12\x11\n\toverdue_s\x18\x03 \x01(\x03\x12\x12\n\nautomation\x18\x04 \x01(\x08\"\x1e\n\tRecovered\x12\x11\n\toverdue_s\x18\x01 \x01(\x03\".\n\tCancelled\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x11\n\telapsed_s\x18\x02 \x01(\x03\"*\n\x0f\x42reachRetracted\x12\x17\n\x0f\x62reach_event_id\x18\x01 \x01(\t\"\x18\n\x06Waived\x12\x0e\n\x06reason\x18\x01 \x01(\t\"\x1d\n\x0b\x43onfigFault\x12\x0e\n\x06reason\x18\x01 \x01(\t*\xba\x01\n\x06Metric\x12\x16\n\x12METRIC_UNSPECIFIED\x10\x00\x12\x19\n\x15METRIC_FIRST_RESPONSE\x10\x01\x12\x18\n\x14METRIC_NEXT_RESPONSE\x10\x02\x12\x1a\n\x16METRIC_PERIODIC_UPDATE\x10\x03\x12\x19\n\x15METRIC_REQUESTER_WAIT\x10\x04\x12\x15\n\x11METRIC_AGENT_WORK\x10\x05\x12\x15\n\x11METRIC_RESOLUTION\x10\x06\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'trunkline.sla.v1.sla_event_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_METRIC']._serialized_start=924
-  _globals['_METRIC']._serialized_end=1009
+  _globals['_METRIC']._serialized_start=1819
+  _globals['_METRIC']._serialized_end=2005
   _globals['_SLAEVENT']._serialized_start=88
-  _globals['_SLAEVENT']._serialized_end=737
-  _globals['_CLOCKSTARTED']._serialized_start=739
-  _globals['_CLOCKSTARTED']._serialized_end=771
-  _globals['_WARNING']._serialized_start=773
-  _globals['_WARNING']._serialized_end=799
-  _globals['_BREACHED']._serialized_start=801
-  _globals['_BREACHED']._serialized_end=829
-  _globals['_FULFILLED']._serialized_start=831
-  _globals['_FULFILLED']._serialized_end=893
-  _globals['_CANCELLED']._serialized_start=895
-  _globals['_CANCELLED']._serialized_end=922
+  _globals['_SLAEVENT']._serialized_end=1245
+  _globals['_CLOCKSTARTED']._serialized_start=1247
+  _globals['_CLOCKSTARTED']._serialized_end=1279
+  _globals['_CLOCKPAUSED']._serialized_start=1281
+  _globals['_CLOCKPAUSED']._serialized_end=1328
+  _globals['_CLOCKRESUMED']._serialized_start=1330
+  _globals['_CLOCKRESUMED']._serialized_end=1363
+  _globals['_CLOCKRESCHEDULED']._serialized_start=1365
+  _globals['_CLOCKRESCHEDULED']._serialized_end=1401
+  _globals['_WARNING']._serialized_start=1403
+  _globals['_WARNING']._serialized_end=1450
+  _globals['_BREACHED']._serialized_start=1452
+  _globals['_BREACHED']._serialized_end=1480
+  _globals['_OVERDUE']._serialized_start=1482
+  _globals['_OVERDUE']._serialized_end=1551
+  _globals['_FULFILLED']._serialized_start=1553
+  _globals['_FULFILLED']._serialized_end=1635
+  _globals['_RECOVERED']._serialized_start=1637
+  _globals['_RECOVERED']._serialized_end=1667
+  _globals['_CANCELLED']._serialized_start=1669
+  _globals['_CANCELLED']._serialized_end=1715
+  _globals['_BREACHRETRACTED']._serialized_start=1717
+  _globals['_BREACHRETRACTED']._serialized_end=1759
+  _globals['_WAIVED']._serialized_start=1761
+  _globals['_WAIVED']._serialized_end=1785
+  _globals['_CONFIGFAULT']._serialized_start=1787
+  _globals['_CONFIGFAULT']._serialized_end=1816
 # @@protoc_insertion_point(module_scope)

@@ -27,12 +27,20 @@ class _MetricEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Metric.ValueTy
     METRIC_UNSPECIFIED: _Metric.ValueType  # 0
     METRIC_FIRST_RESPONSE: _Metric.ValueType  # 1
     METRIC_NEXT_RESPONSE: _Metric.ValueType  # 2
+    METRIC_PERIODIC_UPDATE: _Metric.ValueType  # 3
+    METRIC_REQUESTER_WAIT: _Metric.ValueType  # 4
+    METRIC_AGENT_WORK: _Metric.ValueType  # 5
+    METRIC_RESOLUTION: _Metric.ValueType  # 6
 
 class Metric(_Metric, metaclass=_MetricEnumTypeWrapper): ...
 
 METRIC_UNSPECIFIED: Metric.ValueType  # 0
 METRIC_FIRST_RESPONSE: Metric.ValueType  # 1
 METRIC_NEXT_RESPONSE: Metric.ValueType  # 2
+METRIC_PERIODIC_UPDATE: Metric.ValueType  # 3
+METRIC_REQUESTER_WAIT: Metric.ValueType  # 4
+METRIC_AGENT_WORK: Metric.ValueType  # 5
+METRIC_RESOLUTION: Metric.ValueType  # 6
 Global___Metric: _TypeAlias = Metric  # noqa: Y015
 
 @_typing.final
@@ -56,16 +64,29 @@ class SlaEvent(_message.Message):
     CONFIG_VERSION_FIELD_NUMBER: _builtins.int
     CAUSE_FIELD_NUMBER: _builtins.int
     TEAM_FIELD_NUMBER: _builtins.int
+    CALENDAR_ID_FIELD_NUMBER: _builtins.int
+    CAUSE_SEQ_FIELD_NUMBER: _builtins.int
+    CHANNEL_FIELD_NUMBER: _builtins.int
+    TZDATA_FIELD_NUMBER: _builtins.int
     CLOCK_STARTED_FIELD_NUMBER: _builtins.int
     WARNING_FIELD_NUMBER: _builtins.int
     BREACHED_FIELD_NUMBER: _builtins.int
     FULFILLED_FIELD_NUMBER: _builtins.int
     CANCELLED_FIELD_NUMBER: _builtins.int
+    CLOCK_PAUSED_FIELD_NUMBER: _builtins.int
+    CLOCK_RESUMED_FIELD_NUMBER: _builtins.int
+    CLOCK_RESCHEDULED_FIELD_NUMBER: _builtins.int
+    OVERDUE_FIELD_NUMBER: _builtins.int
+    RECOVERED_FIELD_NUMBER: _builtins.int
+    BREACH_RETRACTED_FIELD_NUMBER: _builtins.int
+    WAIVED_FIELD_NUMBER: _builtins.int
+    CONFIG_FAULT_FIELD_NUMBER: _builtins.int
     event_id: _builtins.str
-    """Hash of (clock, cycle, kind, threshold or gen): the same however often it is published."""
+    """Hash of (clock, cycle, kind, threshold or gen, ordinal): the same however often it is published, and by whomever."""
     tenant: _builtins.str
     conversation_id: _builtins.str
     clock_id: _builtins.str
+    """One cycle of one metric of one conversation."""
     metric: Global___Metric.ValueType
     cycle: _builtins.int
     """1, 2, 3 ... per conversation and metric."""
@@ -74,11 +95,21 @@ class SlaEvent(_message.Message):
     late_ms: _builtins.int
     policy_id: _builtins.str
     config_version: _builtins.int
+    """The version of the tenant's configuration that policy and calendar are of."""
     cause: _builtins.str
     """The event of the conversations log that caused it; empty for timers."""
     team: _builtins.str
+    calendar_id: _builtins.str
+    """The calendar that is counted by; empty: every second counts."""
+    cause_seq: _builtins.int
+    """The seq of the event that caused it in its conversation; 0 for timers."""
+    channel: _builtins.str
+    tzdata: _builtins.str
+    """The release of the zone data the calendar was expanded with."""
     @_builtins.property
-    def due_at(self) -> _timestamp_pb2.Timestamp: ...
+    def due_at(self) -> _timestamp_pb2.Timestamp:
+        """The last instant in time; absent while the clock does not run."""
+
     @_builtins.property
     def occurred_at(self) -> _timestamp_pb2.Timestamp:
         """For timer events the threshold's own instant, however late it was noticed."""
@@ -95,6 +126,22 @@ class SlaEvent(_message.Message):
     def fulfilled(self) -> Global___Fulfilled: ...
     @_builtins.property
     def cancelled(self) -> Global___Cancelled: ...
+    @_builtins.property
+    def clock_paused(self) -> Global___ClockPaused: ...
+    @_builtins.property
+    def clock_resumed(self) -> Global___ClockResumed: ...
+    @_builtins.property
+    def clock_rescheduled(self) -> Global___ClockRescheduled: ...
+    @_builtins.property
+    def overdue(self) -> Global___Overdue: ...
+    @_builtins.property
+    def recovered(self) -> Global___Recovered: ...
+    @_builtins.property
+    def breach_retracted(self) -> Global___BreachRetracted: ...
+    @_builtins.property
+    def waived(self) -> Global___Waived: ...
+    @_builtins.property
+    def config_fault(self) -> Global___ConfigFault: ...
     def __init__(
         self,
         *,
@@ -113,17 +160,29 @@ class SlaEvent(_message.Message):
         config_version: _builtins.int = ...,
         cause: _builtins.str = ...,
         team: _builtins.str = ...,
+        calendar_id: _builtins.str = ...,
+        cause_seq: _builtins.int = ...,
+        channel: _builtins.str = ...,
+        tzdata: _builtins.str = ...,
         clock_started: Global___ClockStarted | None = ...,
         warning: Global___Warning | None = ...,
         breached: Global___Breached | None = ...,
         fulfilled: Global___Fulfilled | None = ...,
         cancelled: Global___Cancelled | None = ...,
+        clock_paused: Global___ClockPaused | None = ...,
+        clock_resumed: Global___ClockResumed | None = ...,
+        clock_rescheduled: Global___ClockRescheduled | None = ...,
+        overdue: Global___Overdue | None = ...,
+        recovered: Global___Recovered | None = ...,
+        breach_retracted: Global___BreachRetracted | None = ...,
+        waived: Global___Waived | None = ...,
+        config_fault: Global___ConfigFault | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["breached", b"breached", "cancelled", b"cancelled", "clock_started", b"clock_started", "due_at", b"due_at", "emitted_at", b"emitted_at", "fulfilled", b"fulfilled", "occurred_at", b"occurred_at", "payload", b"payload", "warning", b"warning"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["breach_retracted", b"breach_retracted", "breached", b"breached", "cancelled", b"cancelled", "clock_paused", b"clock_paused", "clock_rescheduled", b"clock_rescheduled", "clock_resumed", b"clock_resumed", "clock_started", b"clock_started", "config_fault", b"config_fault", "due_at", b"due_at", "emitted_at", b"emitted_at", "fulfilled", b"fulfilled", "occurred_at", b"occurred_at", "overdue", b"overdue", "payload", b"payload", "recovered", b"recovered", "waived", b"waived", "warning", b"warning"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["breached", b"breached", "cancelled", b"cancelled", "cause", b"cause", "clock_id", b"clock_id", "clock_started", b"clock_started", "config_version", b"config_version", "conversation_id", b"conversation_id", "cycle", b"cycle", "due_at", b"due_at", "emitted_at", b"emitted_at", "event_id", b"event_id", "fulfilled", b"fulfilled", "gen", b"gen", "late_ms", b"late_ms", "metric", b"metric", "occurred_at", b"occurred_at", "payload", b"payload", "policy_id", b"policy_id", "team", b"team", "tenant", b"tenant", "warning", b"warning"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["breach_retracted", b"breach_retracted", "breached", b"breached", "calendar_id", b"calendar_id", "cancelled", b"cancelled", "cause", b"cause", "cause_seq", b"cause_seq", "channel", b"channel", "clock_id", b"clock_id", "clock_paused", b"clock_paused", "clock_rescheduled", b"clock_rescheduled", "clock_resumed", b"clock_resumed", "clock_started", b"clock_started", "config_fault", b"config_fault", "config_version", b"config_version", "conversation_id", b"conversation_id", "cycle", b"cycle", "due_at", b"due_at", "emitted_at", b"emitted_at", "event_id", b"event_id", "fulfilled", b"fulfilled", "gen", b"gen", "late_ms", b"late_ms", "metric", b"metric", "occurred_at", b"occurred_at", "overdue", b"overdue", "payload", b"payload", "policy_id", b"policy_id", "recovered", b"recovered", "team", b"team", "tenant", b"tenant", "tzdata", b"tzdata", "waived", b"waived", "warning", b"warning"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_payload: _TypeAlias = _typing.Literal["clock_started", "warning", "breached", "fulfilled", "cancelled"]  # noqa: Y015
+    _WhichOneofReturnType_payload: _TypeAlias = _typing.Literal["clock_started", "warning", "breached", "fulfilled", "cancelled", "clock_paused", "clock_resumed", "clock_rescheduled", "overdue", "recovered", "breach_retracted", "waived", "config_fault"]  # noqa: Y015
     _WhichOneofArgType_payload: _TypeAlias = _typing.Literal["payload", b"payload"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_payload) -> _WhichOneofReturnType_payload | None: ...
 
@@ -131,6 +190,8 @@ Global___SlaEvent: _TypeAlias = SlaEvent  # noqa: Y015
 
 @_typing.final
 class ClockStarted(_message.Message):
+    """Seconds in this file are business seconds: those that the clock's calendar counts."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     TARGET_S_FIELD_NUMBER: _builtins.int
@@ -149,19 +210,91 @@ class ClockStarted(_message.Message):
 Global___ClockStarted: _TypeAlias = ClockStarted  # noqa: Y015
 
 @_typing.final
+class ClockPaused(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ELAPSED_S_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    elapsed_s: _builtins.int
+    """Counted so far."""
+    state: _builtins.str
+    """The conversation's state that pauses it."""
+    def __init__(
+        self,
+        *,
+        elapsed_s: _builtins.int = ...,
+        state: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["elapsed_s", b"elapsed_s", "state", b"state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ClockPaused: _TypeAlias = ClockPaused  # noqa: Y015
+
+@_typing.final
+class ClockResumed(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ELAPSED_S_FIELD_NUMBER: _builtins.int
+    elapsed_s: _builtins.int
+    """Counted so far."""
+    def __init__(
+        self,
+        *,
+        elapsed_s: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["elapsed_s", b"elapsed_s"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ClockResumed: _TypeAlias = ClockResumed  # noqa: Y015
+
+@_typing.final
+class ClockRescheduled(_message.Message):
+    """The target, the policy or the calendar changed; due_at is the new one."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TARGET_S_FIELD_NUMBER: _builtins.int
+    target_s: _builtins.int
+    def __init__(
+        self,
+        *,
+        target_s: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["target_s", b"target_s"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ClockRescheduled: _TypeAlias = ClockRescheduled  # noqa: Y015
+
+@_typing.final
 class Warning(_message.Message):
+    """Exactly one of the two is there; both may be for the same instant by chance."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     PERCENT_FIELD_NUMBER: _builtins.int
+    REMAINING_S_FIELD_NUMBER: _builtins.int
     percent: _builtins.int
+    """Of the target."""
+    remaining_s: _builtins.int
+    """Left of the target."""
     def __init__(
         self,
         *,
         percent: _builtins.int = ...,
+        remaining_s: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["percent", b"percent"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["percent", b"percent", "remaining_s", b"remaining_s"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -187,33 +320,138 @@ class Breached(_message.Message):
 Global___Breached: _TypeAlias = Breached  # noqa: Y015
 
 @_typing.final
+class Overdue(_message.Message):
+    """Still not done after the breach."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORDINAL_FIELD_NUMBER: _builtins.int
+    OVERDUE_S_FIELD_NUMBER: _builtins.int
+    OVERDUE_WALL_S_FIELD_NUMBER: _builtins.int
+    ordinal: _builtins.int
+    """1, 2, 3 ..."""
+    overdue_s: _builtins.int
+    overdue_wall_s: _builtins.int
+    """The same by the wall clock."""
+    def __init__(
+        self,
+        *,
+        ordinal: _builtins.int = ...,
+        overdue_s: _builtins.int = ...,
+        overdue_wall_s: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ordinal", b"ordinal", "overdue_s", b"overdue_s", "overdue_wall_s", b"overdue_wall_s"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Overdue: _TypeAlias = Overdue  # noqa: Y015
+
+@_typing.final
 class Fulfilled(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     MET_FIELD_NUMBER: _builtins.int
     ELAPSED_S_FIELD_NUMBER: _builtins.int
     OVERDUE_S_FIELD_NUMBER: _builtins.int
+    AUTOMATION_FIELD_NUMBER: _builtins.int
     met: _builtins.bool
     elapsed_s: _builtins.int
     overdue_s: _builtins.int
     """0 where met."""
+    automation: _builtins.bool
+    """By an automation, which the policy lets count."""
     def __init__(
         self,
         *,
         met: _builtins.bool = ...,
         elapsed_s: _builtins.int = ...,
         overdue_s: _builtins.int = ...,
+        automation: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["elapsed_s", b"elapsed_s", "met", b"met", "overdue_s", b"overdue_s"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["automation", b"automation", "elapsed_s", b"elapsed_s", "met", b"met", "overdue_s", b"overdue_s"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Fulfilled: _TypeAlias = Fulfilled  # noqa: Y015
 
 @_typing.final
+class Recovered(_message.Message):
+    """What was promised has been done after the breach."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OVERDUE_S_FIELD_NUMBER: _builtins.int
+    overdue_s: _builtins.int
+    def __init__(
+        self,
+        *,
+        overdue_s: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["overdue_s", b"overdue_s"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Recovered: _TypeAlias = Recovered  # noqa: Y015
+
+@_typing.final
 class Cancelled(_message.Message):
+    """Neither met nor missed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REASON_FIELD_NUMBER: _builtins.int
+    ELAPSED_S_FIELD_NUMBER: _builtins.int
+    reason: _builtins.str
+    """no_policy, merged, split, waived, deleted, agent_started, superseded, config_fault (done, but without a deadline), or
+    the state that stopped it.
+    """
+    elapsed_s: _builtins.int
+    def __init__(
+        self,
+        *,
+        reason: _builtins.str = ...,
+        elapsed_s: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["elapsed_s", b"elapsed_s", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Cancelled: _TypeAlias = Cancelled  # noqa: Y015
+
+@_typing.final
+class BreachRetracted(_message.Message):
+    """What was done in time reached the log after the breach had been announced: the breach never was."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BREACH_EVENT_ID_FIELD_NUMBER: _builtins.int
+    breach_event_id: _builtins.str
+    """The breach's own event id."""
+    def __init__(
+        self,
+        *,
+        breach_event_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["breach_event_id", b"breach_event_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BreachRetracted: _TypeAlias = BreachRetracted  # noqa: Y015
+
+@_typing.final
+class Waived(_message.Message):
+    """It was ended without the answer it waited for, for a stated reason; counted apart from met and missed."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     REASON_FIELD_NUMBER: _builtins.int
@@ -229,4 +467,25 @@ class Cancelled(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___Cancelled: _TypeAlias = Cancelled  # noqa: Y015
+Global___Waived: _TypeAlias = Waived  # noqa: Y015
+
+@_typing.final
+class ConfigFault(_message.Message):
+    """Its calendar has no answer: no deadline, no warning, no breach until the configuration is mended."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REASON_FIELD_NUMBER: _builtins.int
+    reason: _builtins.str
+    def __init__(
+        self,
+        *,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ConfigFault: _TypeAlias = ConfigFault  # noqa: Y015

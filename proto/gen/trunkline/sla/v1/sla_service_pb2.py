@@ -23,30 +23,71 @@ _sym_db = _symbol_database.Default()
 
 
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from trunkline.config.v1 import config_pb2 as trunkline_dot_config_dot_v1_dot_config__pb2
 from trunkline.sla.v1 import sla_event_pb2 as trunkline_dot_sla_dot_v1_dot_sla__event__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"trunkline/sla/v1/sla_service.proto\x12\x10trunkline.sla.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a trunkline/sla/v1/sla_event.proto\"\x8c\x03\n\x05\x43lock\x12\x10\n\x08\x63lock_id\x18\x01 \x01(\t\x12\x17\n\x0f\x63onversation_id\x18\x02 \x01(\t\x12(\n\x06metric\x18\x03 \x01(\x0e\x32\x18.trunkline.sla.v1.Metric\x12\r\n\x05\x63ycle\x18\x04 \x01(\x05\x12\x0b\n\x03gen\x18\x05 \x01(\x05\x12+\n\x05state\x18\x06 \x01(\x0e\x32\x1c.trunkline.sla.v1.ClockState\x12\x10\n\x08\x62reached\x18\x07 \x01(\x08\x12\x10\n\x08target_s\x18\x08 \x01(\x03\x12.\n\nstarted_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12*\n\x06\x64ue_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nded_at\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tpolicy_id\x18\x0c \x01(\t\x12\x16\n\x0e\x63onfig_version\x18\r \x01(\x03\x12\x0c\n\x04team\x18\x0e \x01(\t\"+\n\x10GetClocksRequest\x12\x17\n\x0f\x63onversation_id\x18\x01 \x01(\t\"<\n\x11GetClocksResponse\x12\'\n\x06\x63locks\x18\x01 \x03(\x0b\x32\x17.trunkline.sla.v1.Clock\"J\n\x13ListBreachesRequest\x12\x0c\n\x04team\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"[\n\x14ListBreachesResponse\x12*\n\x08\x62reaches\x18\x01 \x03(\x0b\x32\x18.trunkline.sla.v1.Breach\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xda\x01\n\x06\x42reach\x12\x17\n\x0f\x63onversation_id\x18\x01 \x01(\t\x12(\n\x06metric\x18\x02 \x01(\x0e\x32\x18.trunkline.sla.v1.Metric\x12\r\n\x05\x63ycle\x18\x03 \x01(\x05\x12/\n\x0b\x62reached_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nemitted_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07late_ms\x18\x06 \x01(\x03\x12\x0c\n\x04team\x18\x07 \x01(\t*x\n\nClockState\x12\x1b\n\x17\x43LOCK_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13\x43LOCK_STATE_RUNNING\x10\x01\x12\x19\n\x15\x43LOCK_STATE_FULFILLED\x10\x02\x12\x19\n\x15\x43LOCK_STATE_CANCELLED\x10\x03\x32\xc1\x01\n\nSlaService\x12T\n\tGetClocks\x12\".trunkline.sla.v1.GetClocksRequest\x1a#.trunkline.sla.v1.GetClocksResponse\x12]\n\x0cListBreaches\x12%.trunkline.sla.v1.ListBreachesRequest\x1a&.trunkline.sla.v1.ListBreachesResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"trunkline/sla/v1/sla_service.proto\x12\x10trunkline.sla.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a trunkline/config/v1/config.proto\x1a trunkline/sla/v1/sla_event.proto\"\xb5\x04\n\x05\x43lock\x12\x10\n\x08\x63lock_id\x18\x01 \x01(\t\x12\x17\n\x0f\x63onversation_id\x18\x02 \x01(\t\x12(\n\x06metric\x18\x03 \x01(\x0e\x32\x18.trunkline.sla.v1.Metric\x12\r\n\x05\x63ycle\x18\x04 \x01(\x05\x12\x0b\n\x03gen\x18\x05 \x01(\x05\x12+\n\x05state\x18\x06 \x01(\x0e\x32\x1c.trunkline.sla.v1.ClockState\x12\x10\n\x08\x62reached\x18\x07 \x01(\x08\x12\x10\n\x08target_s\x18\x08 \x01(\x03\x12.\n\nstarted_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12*\n\x06\x64ue_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nded_at\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tpolicy_id\x18\x0c \x01(\t\x12\x16\n\x0e\x63onfig_version\x18\r \x01(\x03\x12\x0c\n\x04team\x18\x0e \x01(\t\x12\x13\n\x0b\x63\x61lendar_id\x18\x0f \x01(\t\x12\x13\n\x0btarget_text\x18\x10 \x01(\t\x12\x11\n\telapsed_s\x18\x11 \x01(\x03\x12\x10\n\x03met\x18\x12 \x01(\x08H\x00\x88\x01\x01\x12/\n\x0b\x62reached_at\x18\x13 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06reason\x18\x14 \x01(\t\x12\x0f\n\x07\x63hannel\x18\x15 \x01(\tB\x06\n\x04_met\"+\n\x10GetClocksRequest\x12\x17\n\x0f\x63onversation_id\x18\x01 \x01(\t\"<\n\x11GetClocksResponse\x12\'\n\x06\x63locks\x18\x01 \x03(\x0b\x32\x17.trunkline.sla.v1.Clock\"\xea\x01\n\x13ListBreachesRequest\x12\x0c\n\x04team\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12(\n\x06metric\x18\x04 \x01(\x0e\x32\x18.trunkline.sla.v1.Metric\x12\x0f\n\x07\x63hannel\x18\x05 \x01(\t\x12\x11\n\tpolicy_id\x18\x06 \x01(\t\x12(\n\x04\x66rom\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12&\n\x02to\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"[\n\x14ListBreachesResponse\x12*\n\x08\x62reaches\x18\x01 \x03(\x0b\x32\x18.trunkline.sla.v1.Breach\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x90\x02\n\x06\x42reach\x12\x17\n\x0f\x63onversation_id\x18\x01 \x01(\t\x12(\n\x06metric\x18\x02 \x01(\x0e\x32\x18.trunkline.sla.v1.Metric\x12\r\n\x05\x63ycle\x18\x03 \x01(\x05\x12/\n\x0b\x62reached_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nemitted_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07late_ms\x18\x06 \x01(\x03\x12\x0c\n\x04team\x18\x07 \x01(\t\x12\x10\n\x08\x63lock_id\x18\x08 \x01(\t\x12\x11\n\tpolicy_id\x18\t \x01(\t\x12\x0f\n\x07\x63hannel\x18\n \x01(\t\"g\n\x13\x45xplainClockRequest\x12\x17\n\x0f\x63onversation_id\x18\x01 \x01(\t\x12(\n\x06metric\x18\x02 \x01(\x0e\x32\x18.trunkline.sla.v1.Metric\x12\r\n\x05\x63ycle\x18\x03 \x01(\x05\"\x99\x01\n\x14\x45xplainClockResponse\x12&\n\x05\x63lock\x18\x01 \x01(\x0b\x32\x17.trunkline.sla.v1.Clock\x12-\n\tintervals\x18\x02 \x03(\x0b\x32\x1a.trunkline.sla.v1.Interval\x12*\n\x06\x65vents\x18\x03 \x03(\x0b\x32\x1a.trunkline.sla.v1.SlaEvent\"\xa7\x01\n\x08Interval\x12-\n\tbegins_at\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x07\x65nds_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07\x63ounted\x18\x03 \x01(\x08\x12\x12\n\nbusiness_s\x18\x04 \x01(\x03\x12\x0b\n\x03why\x18\x05 \x01(\t\x12\r\n\x05\x63\x61use\x18\x06 \x01(\t\"\x82\x01\n\x0f\x45valuateRequest\x12\x17\n\x0f\x63onversation_id\x18\x01 \x01(\t\x12.\n\x06policy\x18\x02 \x01(\x0b\x32\x1e.trunkline.config.v1.SlaPolicy\x12&\n\x02\x61t\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"g\n\x10\x45valuateResponse\x12\'\n\x06\x63locks\x18\x01 \x03(\x0b\x32\x17.trunkline.sla.v1.Clock\x12*\n\x06\x65vents\x18\x02 \x03(\x0b\x32\x1a.trunkline.sla.v1.SlaEvent\"_\n\x0fWatchSlaRequest\x12\x14\n\x0cresume_token\x18\x01 \x01(\t\x12\x0c\n\x04team\x18\x02 \x01(\t\x12(\n\x06metric\x18\x03 \x01(\x0e\x32\x18.trunkline.sla.v1.Metric\"S\n\x10WatchSlaResponse\x12)\n\x05\x65vent\x18\x01 \x01(\x0b\x32\x1a.trunkline.sla.v1.SlaEvent\x12\x14\n\x0cresume_token\x18\x02 \x01(\t\"\x95\x01\n\x11ListAtRiskRequest\x12\x0c\n\x04team\x18\x01 \x01(\t\x12(\n\x06metric\x18\x02 \x01(\x0e\x32\x18.trunkline.sla.v1.Metric\x12\x0f\n\x07\x63hannel\x18\x03 \x01(\t\x12\x10\n\x08within_s\x18\x04 \x01(\x03\x12\x11\n\tpage_size\x18\x05 \x01(\x05\x12\x12\n\npage_token\x18\x06 \x01(\t\"V\n\x12ListAtRiskResponse\x12\'\n\x06\x63locks\x18\x01 \x03(\x0b\x32\x17.trunkline.sla.v1.Clock\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xf7\x01\n\x11PreviewDueRequest\x12\r\n\x05teams\x18\x01 \x03(\t\x12\x0f\n\x07\x63hannel\x18\x02 \x01(\t\x12\x10\n\x08priority\x18\x03 \x01(\t\x12\x0c\n\x04tags\x18\x04 \x03(\t\x12G\n\nattributes\x18\x05 \x03(\x0b\x32\x33.trunkline.sla.v1.PreviewDueRequest.AttributesEntry\x12&\n\x02\x61t\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x1a\x31\n\x0f\x41ttributesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"9\n\x12PreviewDueResponse\x12#\n\x04\x64ues\x18\x01 \x03(\x0b\x32\x15.trunkline.sla.v1.Due\"\xd0\x01\n\x03\x44ue\x12\x0c\n\x04team\x18\x01 \x01(\t\x12(\n\x06metric\x18\x02 \x01(\x0e\x32\x18.trunkline.sla.v1.Metric\x12\x11\n\tpolicy_id\x18\x03 \x01(\t\x12\x13\n\x0b\x63\x61lendar_id\x18\x04 \x01(\t\x12\x10\n\x08target_s\x18\x05 \x01(\x03\x12\x13\n\x0btarget_text\x18\x06 \x01(\t\x12*\n\x06\x64ue_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0e\x63onfig_version\x18\x08 \x01(\x03\"\xd9\x01\n\x10GetReportRequest\x12(\n\x04\x66rom\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12&\n\x02to\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x08group_by\x18\x03 \x03(\x0e\x32\x1d.trunkline.sla.v1.ReportGroup\x12\x10\n\x08timezone\x18\x04 \x01(\t\x12\x0c\n\x04team\x18\x05 \x01(\t\x12\x0f\n\x07\x63hannel\x18\x06 \x01(\t\x12\x11\n\tpolicy_id\x18\x07 \x01(\t\"\xbd\x01\n\x11GetReportResponse\x12)\n\x04rows\x18\x01 \x03(\x0b\x32\x1b.trunkline.sla.v1.ReportRow\x12I\n\x0b\x64\x65\x66initions\x18\x02 \x03(\x0b\x32\x34.trunkline.sla.v1.GetReportResponse.DefinitionsEntry\x1a\x32\n\x10\x44\x65\x66initionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xc7\x02\n\tReportRow\x12(\n\x06metric\x18\x01 \x01(\x0e\x32\x18.trunkline.sla.v1.Metric\x12\x0c\n\x04team\x18\x02 \x01(\t\x12\x0f\n\x07\x63hannel\x18\x03 \x01(\t\x12\x11\n\tpolicy_id\x18\x04 \x01(\t\x12\x0b\n\x03\x64\x61y\x18\x05 \x01(\t\x12\x0b\n\x03met\x18\x06 \x01(\x03\x12\x0e\n\x06missed\x18\x07 \x01(\x03\x12\x0e\n\x06waived\x18\x08 \x01(\x03\x12\x11\n\tcancelled\x18\t \x01(\x03\x12\x16\n\tmet_ratio\x18\n \x01(\x01H\x00\x88\x01\x01\x12\x1a\n\relapsed_p50_s\x18\x0b \x01(\x03H\x01\x88\x01\x01\x12\x1a\n\relapsed_p90_s\x18\x0c \x01(\x03H\x02\x88\x01\x01\x12\x0f\n\x07seconds\x18\r \x01(\tB\x0c\n\n_met_ratioB\x10\n\x0e_elapsed_p50_sB\x10\n\x0e_elapsed_p90_s*\x90\x01\n\nClockState\x12\x1b\n\x17\x43LOCK_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13\x43LOCK_STATE_RUNNING\x10\x01\x12\x19\n\x15\x43LOCK_STATE_FULFILLED\x10\x02\x12\x19\n\x15\x43LOCK_STATE_CANCELLED\x10\x03\x12\x16\n\x12\x43LOCK_STATE_PAUSED\x10\x04*\x8b\x01\n\x0bReportGroup\x12\x1c\n\x18REPORT_GROUP_UNSPECIFIED\x10\x00\x12\x15\n\x11REPORT_GROUP_TEAM\x10\x01\x12\x18\n\x14REPORT_GROUP_CHANNEL\x10\x02\x12\x17\n\x13REPORT_GROUP_POLICY\x10\x03\x12\x14\n\x10REPORT_GROUP_DAY\x10\x04\x32\xd0\x05\n\nSlaService\x12T\n\tGetClocks\x12\".trunkline.sla.v1.GetClocksRequest\x1a#.trunkline.sla.v1.GetClocksResponse\x12]\n\x0cListBreaches\x12%.trunkline.sla.v1.ListBreachesRequest\x1a&.trunkline.sla.v1.ListBreachesResponse\x12]\n\x0c\x45xplainClock\x12%.trunkline.sla.v1.ExplainClockRequest\x1a&.trunkline.sla.v1.ExplainClockResponse\x12Q\n\x08\x45valuate\x12!.trunkline.sla.v1.EvaluateRequest\x1a\".trunkline.sla.v1.EvaluateResponse\x12S\n\x08WatchSla\x12!.trunkline.sla.v1.WatchSlaRequest\x1a\".trunkline.sla.v1.WatchSlaResponse0\x01\x12W\n\nListAtRisk\x12#.trunkline.sla.v1.ListAtRiskRequest\x1a$.trunkline.sla.v1.ListAtRiskResponse\x12W\n\nPreviewDue\x12#.trunkline.sla.v1.PreviewDueRequest\x1a$.trunkline.sla.v1.PreviewDueResponse\x12T\n\tGetReport\x12\".trunkline.sla.v1.GetReportRequest\x1a#.trunkline.sla.v1.GetReportResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'trunkline.sla.v1.sla_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_CLOCKSTATE']._serialized_start=1019
-  _globals['_CLOCKSTATE']._serialized_end=1139
-  _globals['_CLOCK']._serialized_start=124
-  _globals['_CLOCK']._serialized_end=520
-  _globals['_GETCLOCKSREQUEST']._serialized_start=522
-  _globals['_GETCLOCKSREQUEST']._serialized_end=565
-  _globals['_GETCLOCKSRESPONSE']._serialized_start=567
-  _globals['_GETCLOCKSRESPONSE']._serialized_end=627
-  _globals['_LISTBREACHESREQUEST']._serialized_start=629
-  _globals['_LISTBREACHESREQUEST']._serialized_end=703
-  _globals['_LISTBREACHESRESPONSE']._serialized_start=705
-  _globals['_LISTBREACHESRESPONSE']._serialized_end=796
-  _globals['_BREACH']._serialized_start=799
-  _globals['_BREACH']._serialized_end=1017
-  _globals['_SLASERVICE']._serialized_start=1142
-  _globals['_SLASERVICE']._serialized_end=1335
+  _globals['_PREVIEWDUEREQUEST_ATTRIBUTESENTRY']._loaded_options = None
+  _globals['_PREVIEWDUEREQUEST_ATTRIBUTESENTRY']._serialized_options = b'8\001'
+  _globals['_GETREPORTRESPONSE_DEFINITIONSENTRY']._loaded_options = None
+  _globals['_GETREPORTRESPONSE_DEFINITIONSENTRY']._serialized_options = b'8\001'
+  _globals['_CLOCKSTATE']._serialized_start=3791
+  _globals['_CLOCKSTATE']._serialized_end=3935
+  _globals['_REPORTGROUP']._serialized_start=3938
+  _globals['_REPORTGROUP']._serialized_end=4077
+  _globals['_CLOCK']._serialized_start=158
+  _globals['_CLOCK']._serialized_end=723
+  _globals['_GETCLOCKSREQUEST']._serialized_start=725
+  _globals['_GETCLOCKSREQUEST']._serialized_end=768
+  _globals['_GETCLOCKSRESPONSE']._serialized_start=770
+  _globals['_GETCLOCKSRESPONSE']._serialized_end=830
+  _globals['_LISTBREACHESREQUEST']._serialized_start=833
+  _globals['_LISTBREACHESREQUEST']._serialized_end=1067
+  _globals['_LISTBREACHESRESPONSE']._serialized_start=1069
+  _globals['_LISTBREACHESRESPONSE']._serialized_end=1160
+  _globals['_BREACH']._serialized_start=1163
+  _globals['_BREACH']._serialized_end=1435
+  _globals['_EXPLAINCLOCKREQUEST']._serialized_start=1437
+  _globals['_EXPLAINCLOCKREQUEST']._serialized_end=1540
+  _globals['_EXPLAINCLOCKRESPONSE']._serialized_start=1543
+  _globals['_EXPLAINCLOCKRESPONSE']._serialized_end=1696
+  _globals['_INTERVAL']._serialized_start=1699
+  _globals['_INTERVAL']._serialized_end=1866
+  _globals['_EVALUATEREQUEST']._serialized_start=1869
+  _globals['_EVALUATEREQUEST']._serialized_end=1999
+  _globals['_EVALUATERESPONSE']._serialized_start=2001
+  _globals['_EVALUATERESPONSE']._serialized_end=2104
+  _globals['_WATCHSLAREQUEST']._serialized_start=2106
+  _globals['_WATCHSLAREQUEST']._serialized_end=2201
+  _globals['_WATCHSLARESPONSE']._serialized_start=2203
+  _globals['_WATCHSLARESPONSE']._serialized_end=2286
+  _globals['_LISTATRISKREQUEST']._serialized_start=2289
+  _globals['_LISTATRISKREQUEST']._serialized_end=2438
+  _globals['_LISTATRISKRESPONSE']._serialized_start=2440
+  _globals['_LISTATRISKRESPONSE']._serialized_end=2526
+  _globals['_PREVIEWDUEREQUEST']._serialized_start=2529
+  _globals['_PREVIEWDUEREQUEST']._serialized_end=2776
+  _globals['_PREVIEWDUEREQUEST_ATTRIBUTESENTRY']._serialized_start=2727
+  _globals['_PREVIEWDUEREQUEST_ATTRIBUTESENTRY']._serialized_end=2776
+  _globals['_PREVIEWDUERESPONSE']._serialized_start=2778
+  _globals['_PREVIEWDUERESPONSE']._serialized_end=2835
+  _globals['_DUE']._serialized_start=2838
+  _globals['_DUE']._serialized_end=3046
+  _globals['_GETREPORTREQUEST']._serialized_start=3049
+  _globals['_GETREPORTREQUEST']._serialized_end=3266
+  _globals['_GETREPORTRESPONSE']._serialized_start=3269
+  _globals['_GETREPORTRESPONSE']._serialized_end=3458
+  _globals['_GETREPORTRESPONSE_DEFINITIONSENTRY']._serialized_start=3408
+  _globals['_GETREPORTRESPONSE_DEFINITIONSENTRY']._serialized_end=3458
+  _globals['_REPORTROW']._serialized_start=3461
+  _globals['_REPORTROW']._serialized_end=3788
+  _globals['_SLASERVICE']._serialized_start=4080
+  _globals['_SLASERVICE']._serialized_end=4800
 # @@protoc_insertion_point(module_scope)

@@ -9,6 +9,7 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from trunkline.config.v1 import config_pb2 as _config_pb2
 from trunkline.sla.v1 import sla_event_pb2 as _sla_event_pb2
 import builtins as _builtins
 import sys
@@ -31,6 +32,7 @@ class _ClockStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ClockState
     CLOCK_STATE_RUNNING: _ClockState.ValueType  # 1
     CLOCK_STATE_FULFILLED: _ClockState.ValueType  # 2
     CLOCK_STATE_CANCELLED: _ClockState.ValueType  # 3
+    CLOCK_STATE_PAUSED: _ClockState.ValueType  # 4
 
 class ClockState(_ClockState, metaclass=_ClockStateEnumTypeWrapper): ...
 
@@ -38,7 +40,31 @@ CLOCK_STATE_UNSPECIFIED: ClockState.ValueType  # 0
 CLOCK_STATE_RUNNING: ClockState.ValueType  # 1
 CLOCK_STATE_FULFILLED: ClockState.ValueType  # 2
 CLOCK_STATE_CANCELLED: ClockState.ValueType  # 3
+CLOCK_STATE_PAUSED: ClockState.ValueType  # 4
 Global___ClockState: _TypeAlias = ClockState  # noqa: Y015
+
+class _ReportGroup:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ReportGroupEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ReportGroup.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    REPORT_GROUP_UNSPECIFIED: _ReportGroup.ValueType  # 0
+    REPORT_GROUP_TEAM: _ReportGroup.ValueType  # 1
+    REPORT_GROUP_CHANNEL: _ReportGroup.ValueType  # 2
+    REPORT_GROUP_POLICY: _ReportGroup.ValueType  # 3
+    REPORT_GROUP_DAY: _ReportGroup.ValueType  # 4
+    """The days of the asked zone."""
+
+class ReportGroup(_ReportGroup, metaclass=_ReportGroupEnumTypeWrapper): ...
+
+REPORT_GROUP_UNSPECIFIED: ReportGroup.ValueType  # 0
+REPORT_GROUP_TEAM: ReportGroup.ValueType  # 1
+REPORT_GROUP_CHANNEL: ReportGroup.ValueType  # 2
+REPORT_GROUP_POLICY: ReportGroup.ValueType  # 3
+REPORT_GROUP_DAY: ReportGroup.ValueType  # 4
+"""The days of the asked zone."""
+Global___ReportGroup: _TypeAlias = ReportGroup  # noqa: Y015
 
 @_typing.final
 class Clock(_message.Message):
@@ -58,6 +84,13 @@ class Clock(_message.Message):
     POLICY_ID_FIELD_NUMBER: _builtins.int
     CONFIG_VERSION_FIELD_NUMBER: _builtins.int
     TEAM_FIELD_NUMBER: _builtins.int
+    CALENDAR_ID_FIELD_NUMBER: _builtins.int
+    TARGET_TEXT_FIELD_NUMBER: _builtins.int
+    ELAPSED_S_FIELD_NUMBER: _builtins.int
+    MET_FIELD_NUMBER: _builtins.int
+    BREACHED_AT_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    CHANNEL_FIELD_NUMBER: _builtins.int
     clock_id: _builtins.str
     conversation_id: _builtins.str
     metric: _sla_event_pb2.Metric.ValueType
@@ -69,6 +102,17 @@ class Clock(_message.Message):
     policy_id: _builtins.str
     config_version: _builtins.int
     team: _builtins.str
+    calendar_id: _builtins.str
+    """The calendar that is counted by; empty: every second counts."""
+    target_text: _builtins.str
+    """The target in words: "4 h of calendar support", "30 min"."""
+    elapsed_s: _builtins.int
+    """Counted by the time of the answer."""
+    met: _builtins.bool
+    """Of a fulfilled clock."""
+    reason: _builtins.str
+    """Why it was fulfilled or cancelled."""
+    channel: _builtins.str
     @_builtins.property
     def started_at(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
@@ -77,6 +121,8 @@ class Clock(_message.Message):
 
     @_builtins.property
     def ended_at(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def breached_at(self) -> _timestamp_pb2.Timestamp: ...
     def __init__(
         self,
         *,
@@ -94,12 +140,21 @@ class Clock(_message.Message):
         policy_id: _builtins.str = ...,
         config_version: _builtins.int = ...,
         team: _builtins.str = ...,
+        calendar_id: _builtins.str = ...,
+        target_text: _builtins.str = ...,
+        elapsed_s: _builtins.int = ...,
+        met: _builtins.bool | None = ...,
+        breached_at: _timestamp_pb2.Timestamp | None = ...,
+        reason: _builtins.str = ...,
+        channel: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["due_at", b"due_at", "ended_at", b"ended_at", "started_at", b"started_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_met", b"_met", "breached_at", b"breached_at", "due_at", b"due_at", "ended_at", b"ended_at", "met", b"met", "started_at", b"started_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["breached", b"breached", "clock_id", b"clock_id", "config_version", b"config_version", "conversation_id", b"conversation_id", "cycle", b"cycle", "due_at", b"due_at", "ended_at", b"ended_at", "gen", b"gen", "metric", b"metric", "policy_id", b"policy_id", "started_at", b"started_at", "state", b"state", "target_s", b"target_s", "team", b"team"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_met", b"_met", "breached", b"breached", "breached_at", b"breached_at", "calendar_id", b"calendar_id", "channel", b"channel", "clock_id", b"clock_id", "config_version", b"config_version", "conversation_id", b"conversation_id", "cycle", b"cycle", "due_at", b"due_at", "elapsed_s", b"elapsed_s", "ended_at", b"ended_at", "gen", b"gen", "met", b"met", "metric", b"metric", "policy_id", b"policy_id", "reason", b"reason", "started_at", b"started_at", "state", b"state", "target_s", b"target_s", "target_text", b"target_text", "team", b"team"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__met: _TypeAlias = _typing.Literal["met"]  # noqa: Y015
+    _WhichOneofArgType__met: _TypeAlias = _typing.Literal["_met", b"_met"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__met) -> _WhichOneofReturnType__met | None: ...
 
 Global___Clock: _TypeAlias = Clock  # noqa: Y015
 
@@ -144,26 +199,43 @@ Global___GetClocksResponse: _TypeAlias = GetClocksResponse  # noqa: Y015
 
 @_typing.final
 class ListBreachesRequest(_message.Message):
+    """What is empty or absent is not asked for."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     TEAM_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    METRIC_FIELD_NUMBER: _builtins.int
+    CHANNEL_FIELD_NUMBER: _builtins.int
+    POLICY_ID_FIELD_NUMBER: _builtins.int
+    FROM_FIELD_NUMBER: _builtins.int
+    TO_FIELD_NUMBER: _builtins.int
     team: _builtins.str
-    """Empty: every team."""
     page_size: _builtins.int
     """0 means 50; at most 500."""
     page_token: _builtins.str
+    metric: _sla_event_pb2.Metric.ValueType
+    channel: _builtins.str
+    policy_id: _builtins.str
+    @_builtins.property
+    def to(self) -> _timestamp_pb2.Timestamp:
+        """Breached before."""
+
     def __init__(
         self,
         *,
         team: _builtins.str = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        metric: _sla_event_pb2.Metric.ValueType = ...,
+        channel: _builtins.str = ...,
+        policy_id: _builtins.str = ...,
+        to: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["from", b"from", "to", b"to"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "team", b"team"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel", b"channel", "from", b"from", "metric", b"metric", "page_size", b"page_size", "page_token", b"page_token", "policy_id", b"policy_id", "team", b"team", "to", b"to"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -204,11 +276,17 @@ class Breach(_message.Message):
     EMITTED_AT_FIELD_NUMBER: _builtins.int
     LATE_MS_FIELD_NUMBER: _builtins.int
     TEAM_FIELD_NUMBER: _builtins.int
+    CLOCK_ID_FIELD_NUMBER: _builtins.int
+    POLICY_ID_FIELD_NUMBER: _builtins.int
+    CHANNEL_FIELD_NUMBER: _builtins.int
     conversation_id: _builtins.str
     metric: _sla_event_pb2.Metric.ValueType
     cycle: _builtins.int
     late_ms: _builtins.int
     team: _builtins.str
+    clock_id: _builtins.str
+    policy_id: _builtins.str
+    channel: _builtins.str
     @_builtins.property
     def breached_at(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
@@ -223,11 +301,572 @@ class Breach(_message.Message):
         emitted_at: _timestamp_pb2.Timestamp | None = ...,
         late_ms: _builtins.int = ...,
         team: _builtins.str = ...,
+        clock_id: _builtins.str = ...,
+        policy_id: _builtins.str = ...,
+        channel: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["breached_at", b"breached_at", "emitted_at", b"emitted_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["breached_at", b"breached_at", "conversation_id", b"conversation_id", "cycle", b"cycle", "emitted_at", b"emitted_at", "late_ms", b"late_ms", "metric", b"metric", "team", b"team"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["breached_at", b"breached_at", "channel", b"channel", "clock_id", b"clock_id", "conversation_id", b"conversation_id", "cycle", b"cycle", "emitted_at", b"emitted_at", "late_ms", b"late_ms", "metric", b"metric", "policy_id", b"policy_id", "team", b"team"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Breach: _TypeAlias = Breach  # noqa: Y015
+
+@_typing.final
+class ExplainClockRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONVERSATION_ID_FIELD_NUMBER: _builtins.int
+    METRIC_FIELD_NUMBER: _builtins.int
+    CYCLE_FIELD_NUMBER: _builtins.int
+    conversation_id: _builtins.str
+    metric: _sla_event_pb2.Metric.ValueType
+    cycle: _builtins.int
+    """0: the newest."""
+    def __init__(
+        self,
+        *,
+        conversation_id: _builtins.str = ...,
+        metric: _sla_event_pb2.Metric.ValueType = ...,
+        cycle: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversation_id", b"conversation_id", "cycle", b"cycle", "metric", b"metric"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExplainClockRequest: _TypeAlias = ExplainClockRequest  # noqa: Y015
+
+@_typing.final
+class ExplainClockResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CLOCK_FIELD_NUMBER: _builtins.int
+    INTERVALS_FIELD_NUMBER: _builtins.int
+    EVENTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def clock(self) -> Global___Clock: ...
+    @_builtins.property
+    def intervals(self) -> _containers.RepeatedCompositeFieldContainer[Global___Interval]:
+        """In order, without gaps, to the end of the clock or to now."""
+
+    @_builtins.property
+    def events(self) -> _containers.RepeatedCompositeFieldContainer[_sla_event_pb2.SlaEvent]:
+        """Everything that was announced of it, in order."""
+
+    def __init__(
+        self,
+        *,
+        clock: Global___Clock | None = ...,
+        intervals: _abc.Iterable[Global___Interval] | None = ...,
+        events: _abc.Iterable[_sla_event_pb2.SlaEvent] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["clock", b"clock"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["clock", b"clock", "events", b"events", "intervals", b"intervals"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExplainClockResponse: _TypeAlias = ExplainClockResponse  # noqa: Y015
+
+@_typing.final
+class Interval(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BEGINS_AT_FIELD_NUMBER: _builtins.int
+    ENDS_AT_FIELD_NUMBER: _builtins.int
+    COUNTED_FIELD_NUMBER: _builtins.int
+    BUSINESS_S_FIELD_NUMBER: _builtins.int
+    WHY_FIELD_NUMBER: _builtins.int
+    CAUSE_FIELD_NUMBER: _builtins.int
+    counted: _builtins.bool
+    business_s: _builtins.int
+    """0 where it did not count."""
+    why: _builtins.str
+    """"running", "paused in pending", ..."""
+    cause: _builtins.str
+    """The event of the conversations log that began it."""
+    @_builtins.property
+    def begins_at(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def ends_at(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        begins_at: _timestamp_pb2.Timestamp | None = ...,
+        ends_at: _timestamp_pb2.Timestamp | None = ...,
+        counted: _builtins.bool = ...,
+        business_s: _builtins.int = ...,
+        why: _builtins.str = ...,
+        cause: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["begins_at", b"begins_at", "ends_at", b"ends_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["begins_at", b"begins_at", "business_s", b"business_s", "cause", b"cause", "counted", b"counted", "ends_at", b"ends_at", "why", b"why"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Interval: _TypeAlias = Interval  # noqa: Y015
+
+@_typing.final
+class EvaluateRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONVERSATION_ID_FIELD_NUMBER: _builtins.int
+    POLICY_FIELD_NUMBER: _builtins.int
+    AT_FIELD_NUMBER: _builtins.int
+    conversation_id: _builtins.str
+    @_builtins.property
+    def policy(self) -> _config_pb2.SlaPolicy:
+        """The policy to try."""
+
+    @_builtins.property
+    def at(self) -> _timestamp_pb2.Timestamp:
+        """Absent: now."""
+
+    def __init__(
+        self,
+        *,
+        conversation_id: _builtins.str = ...,
+        policy: _config_pb2.SlaPolicy | None = ...,
+        at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "policy", b"policy"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "conversation_id", b"conversation_id", "policy", b"policy"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EvaluateRequest: _TypeAlias = EvaluateRequest  # noqa: Y015
+
+@_typing.final
+class EvaluateResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CLOCKS_FIELD_NUMBER: _builtins.int
+    EVENTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def clocks(self) -> _containers.RepeatedCompositeFieldContainer[Global___Clock]:
+        """Every cycle that the policy would have made."""
+
+    @_builtins.property
+    def events(self) -> _containers.RepeatedCompositeFieldContainer[_sla_event_pb2.SlaEvent]:
+        """What would have been announced, in order."""
+
+    def __init__(
+        self,
+        *,
+        clocks: _abc.Iterable[Global___Clock] | None = ...,
+        events: _abc.Iterable[_sla_event_pb2.SlaEvent] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["clocks", b"clocks", "events", b"events"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EvaluateResponse: _TypeAlias = EvaluateResponse  # noqa: Y015
+
+@_typing.final
+class WatchSlaRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESUME_TOKEN_FIELD_NUMBER: _builtins.int
+    TEAM_FIELD_NUMBER: _builtins.int
+    METRIC_FIELD_NUMBER: _builtins.int
+    resume_token: _builtins.str
+    """Where an earlier stream ended; empty: from now on."""
+    team: _builtins.str
+    """Empty: every team."""
+    metric: _sla_event_pb2.Metric.ValueType
+    """METRIC_UNSPECIFIED: all."""
+    def __init__(
+        self,
+        *,
+        resume_token: _builtins.str = ...,
+        team: _builtins.str = ...,
+        metric: _sla_event_pb2.Metric.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["metric", b"metric", "resume_token", b"resume_token", "team", b"team"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchSlaRequest: _TypeAlias = WatchSlaRequest  # noqa: Y015
+
+@_typing.final
+class WatchSlaResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EVENT_FIELD_NUMBER: _builtins.int
+    RESUME_TOKEN_FIELD_NUMBER: _builtins.int
+    resume_token: _builtins.str
+    """Everything before it has been seen."""
+    @_builtins.property
+    def event(self) -> _sla_event_pb2.SlaEvent:
+        """Absent in a message that only brings a newer token."""
+
+    def __init__(
+        self,
+        *,
+        event: _sla_event_pb2.SlaEvent | None = ...,
+        resume_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["event", b"event", "resume_token", b"resume_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchSlaResponse: _TypeAlias = WatchSlaResponse  # noqa: Y015
+
+@_typing.final
+class ListAtRiskRequest(_message.Message):
+    """What is empty or absent is not asked for."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEAM_FIELD_NUMBER: _builtins.int
+    METRIC_FIELD_NUMBER: _builtins.int
+    CHANNEL_FIELD_NUMBER: _builtins.int
+    WITHIN_S_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    team: _builtins.str
+    metric: _sla_event_pb2.Metric.ValueType
+    channel: _builtins.str
+    within_s: _builtins.int
+    """Only those due within so many seconds of the wall clock."""
+    page_size: _builtins.int
+    """0 means 50; at most 500."""
+    page_token: _builtins.str
+    def __init__(
+        self,
+        *,
+        team: _builtins.str = ...,
+        metric: _sla_event_pb2.Metric.ValueType = ...,
+        channel: _builtins.str = ...,
+        within_s: _builtins.int = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel", b"channel", "metric", b"metric", "page_size", b"page_size", "page_token", b"page_token", "team", b"team", "within_s", b"within_s"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListAtRiskRequest: _TypeAlias = ListAtRiskRequest  # noqa: Y015
+
+@_typing.final
+class ListAtRiskResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CLOCKS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Empty: no more."""
+    @_builtins.property
+    def clocks(self) -> _containers.RepeatedCompositeFieldContainer[Global___Clock]: ...
+    def __init__(
+        self,
+        *,
+        clocks: _abc.Iterable[Global___Clock] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["clocks", b"clocks", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListAtRiskResponse: _TypeAlias = ListAtRiskResponse  # noqa: Y015
+
+@_typing.final
+class PreviewDueRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class AttributesEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    TEAMS_FIELD_NUMBER: _builtins.int
+    CHANNEL_FIELD_NUMBER: _builtins.int
+    PRIORITY_FIELD_NUMBER: _builtins.int
+    TAGS_FIELD_NUMBER: _builtins.int
+    ATTRIBUTES_FIELD_NUMBER: _builtins.int
+    AT_FIELD_NUMBER: _builtins.int
+    channel: _builtins.str
+    priority: _builtins.str
+    """Empty: normal."""
+    @_builtins.property
+    def teams(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Each is answered for."""
+
+    @_builtins.property
+    def tags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def attributes(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]: ...
+    @_builtins.property
+    def at(self) -> _timestamp_pb2.Timestamp:
+        """When the customer writes. Absent: now."""
+
+    def __init__(
+        self,
+        *,
+        teams: _abc.Iterable[_builtins.str] | None = ...,
+        channel: _builtins.str = ...,
+        priority: _builtins.str = ...,
+        tags: _abc.Iterable[_builtins.str] | None = ...,
+        attributes: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["at", b"at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "attributes", b"attributes", "channel", b"channel", "priority", b"priority", "tags", b"tags", "teams", b"teams"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PreviewDueRequest: _TypeAlias = PreviewDueRequest  # noqa: Y015
+
+@_typing.final
+class PreviewDueResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DUES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def dues(self) -> _containers.RepeatedCompositeFieldContainer[Global___Due]:
+        """By team, in the order asked, and by metric."""
+
+    def __init__(
+        self,
+        *,
+        dues: _abc.Iterable[Global___Due] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dues", b"dues"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PreviewDueResponse: _TypeAlias = PreviewDueResponse  # noqa: Y015
+
+@_typing.final
+class Due(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEAM_FIELD_NUMBER: _builtins.int
+    METRIC_FIELD_NUMBER: _builtins.int
+    POLICY_ID_FIELD_NUMBER: _builtins.int
+    CALENDAR_ID_FIELD_NUMBER: _builtins.int
+    TARGET_S_FIELD_NUMBER: _builtins.int
+    TARGET_TEXT_FIELD_NUMBER: _builtins.int
+    DUE_AT_FIELD_NUMBER: _builtins.int
+    CONFIG_VERSION_FIELD_NUMBER: _builtins.int
+    team: _builtins.str
+    metric: _sla_event_pb2.Metric.ValueType
+    policy_id: _builtins.str
+    calendar_id: _builtins.str
+    target_s: _builtins.int
+    target_text: _builtins.str
+    config_version: _builtins.int
+    @_builtins.property
+    def due_at(self) -> _timestamp_pb2.Timestamp:
+        """Absent: the calendar has no answer."""
+
+    def __init__(
+        self,
+        *,
+        team: _builtins.str = ...,
+        metric: _sla_event_pb2.Metric.ValueType = ...,
+        policy_id: _builtins.str = ...,
+        calendar_id: _builtins.str = ...,
+        target_s: _builtins.int = ...,
+        target_text: _builtins.str = ...,
+        due_at: _timestamp_pb2.Timestamp | None = ...,
+        config_version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["due_at", b"due_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["calendar_id", b"calendar_id", "config_version", b"config_version", "due_at", b"due_at", "metric", b"metric", "policy_id", b"policy_id", "target_s", b"target_s", "target_text", b"target_text", "team", b"team"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Due: _TypeAlias = Due  # noqa: Y015
+
+@_typing.final
+class GetReportRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FROM_FIELD_NUMBER: _builtins.int
+    TO_FIELD_NUMBER: _builtins.int
+    GROUP_BY_FIELD_NUMBER: _builtins.int
+    TIMEZONE_FIELD_NUMBER: _builtins.int
+    TEAM_FIELD_NUMBER: _builtins.int
+    CHANNEL_FIELD_NUMBER: _builtins.int
+    POLICY_ID_FIELD_NUMBER: _builtins.int
+    timezone: _builtins.str
+    """Of the days: an IANA name. Empty: UTC."""
+    team: _builtins.str
+    channel: _builtins.str
+    policy_id: _builtins.str
+    @_builtins.property
+    def to(self) -> _timestamp_pb2.Timestamp:
+        """Clocks that ended before."""
+
+    @_builtins.property
+    def group_by(self) -> _containers.RepeatedScalarFieldContainer[Global___ReportGroup.ValueType]:
+        """None: one row for each metric."""
+
+    def __init__(
+        self,
+        *,
+        to: _timestamp_pb2.Timestamp | None = ...,
+        group_by: _abc.Iterable[Global___ReportGroup.ValueType] | None = ...,
+        timezone: _builtins.str = ...,
+        team: _builtins.str = ...,
+        channel: _builtins.str = ...,
+        policy_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["from", b"from", "to", b"to"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel", b"channel", "from", b"from", "group_by", b"group_by", "policy_id", b"policy_id", "team", b"team", "timezone", b"timezone", "to", b"to"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetReportRequest: _TypeAlias = GetReportRequest  # noqa: Y015
+
+@_typing.final
+class GetReportResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class DefinitionsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    ROWS_FIELD_NUMBER: _builtins.int
+    DEFINITIONS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def rows(self) -> _containers.RepeatedCompositeFieldContainer[Global___ReportRow]: ...
+    @_builtins.property
+    def definitions(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """What every number of a row means, by its field's name."""
+
+    def __init__(
+        self,
+        *,
+        rows: _abc.Iterable[Global___ReportRow] | None = ...,
+        definitions: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["definitions", b"definitions", "rows", b"rows"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetReportResponse: _TypeAlias = GetReportResponse  # noqa: Y015
+
+@_typing.final
+class ReportRow(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    METRIC_FIELD_NUMBER: _builtins.int
+    TEAM_FIELD_NUMBER: _builtins.int
+    CHANNEL_FIELD_NUMBER: _builtins.int
+    POLICY_ID_FIELD_NUMBER: _builtins.int
+    DAY_FIELD_NUMBER: _builtins.int
+    MET_FIELD_NUMBER: _builtins.int
+    MISSED_FIELD_NUMBER: _builtins.int
+    WAIVED_FIELD_NUMBER: _builtins.int
+    CANCELLED_FIELD_NUMBER: _builtins.int
+    MET_RATIO_FIELD_NUMBER: _builtins.int
+    ELAPSED_P50_S_FIELD_NUMBER: _builtins.int
+    ELAPSED_P90_S_FIELD_NUMBER: _builtins.int
+    SECONDS_FIELD_NUMBER: _builtins.int
+    metric: _sla_event_pb2.Metric.ValueType
+    team: _builtins.str
+    """Empty where it was not grouped by."""
+    channel: _builtins.str
+    policy_id: _builtins.str
+    day: _builtins.str
+    """RFC 3339 date."""
+    met: _builtins.int
+    missed: _builtins.int
+    waived: _builtins.int
+    cancelled: _builtins.int
+    met_ratio: _builtins.float
+    """Of met and missed together; absent where there are none."""
+    elapsed_p50_s: _builtins.int
+    elapsed_p90_s: _builtins.int
+    seconds: _builtins.str
+    """"business" where any calendar was counted by, otherwise "elapsed"."""
+    def __init__(
+        self,
+        *,
+        metric: _sla_event_pb2.Metric.ValueType = ...,
+        team: _builtins.str = ...,
+        channel: _builtins.str = ...,
+        policy_id: _builtins.str = ...,
+        day: _builtins.str = ...,
+        met: _builtins.int = ...,
+        missed: _builtins.int = ...,
+        waived: _builtins.int = ...,
+        cancelled: _builtins.int = ...,
+        met_ratio: _builtins.float | None = ...,
+        elapsed_p50_s: _builtins.int | None = ...,
+        elapsed_p90_s: _builtins.int | None = ...,
+        seconds: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_elapsed_p50_s", b"_elapsed_p50_s", "_elapsed_p90_s", b"_elapsed_p90_s", "_met_ratio", b"_met_ratio", "elapsed_p50_s", b"elapsed_p50_s", "elapsed_p90_s", b"elapsed_p90_s", "met_ratio", b"met_ratio"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_elapsed_p50_s", b"_elapsed_p50_s", "_elapsed_p90_s", b"_elapsed_p90_s", "_met_ratio", b"_met_ratio", "cancelled", b"cancelled", "channel", b"channel", "day", b"day", "elapsed_p50_s", b"elapsed_p50_s", "elapsed_p90_s", b"elapsed_p90_s", "met", b"met", "met_ratio", b"met_ratio", "metric", b"metric", "missed", b"missed", "policy_id", b"policy_id", "seconds", b"seconds", "team", b"team", "waived", b"waived"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__elapsed_p50_s: _TypeAlias = _typing.Literal["elapsed_p50_s"]  # noqa: Y015
+    _WhichOneofArgType__elapsed_p50_s: _TypeAlias = _typing.Literal["_elapsed_p50_s", b"_elapsed_p50_s"]  # noqa: Y015
+    _WhichOneofReturnType__elapsed_p90_s: _TypeAlias = _typing.Literal["elapsed_p90_s"]  # noqa: Y015
+    _WhichOneofArgType__elapsed_p90_s: _TypeAlias = _typing.Literal["_elapsed_p90_s", b"_elapsed_p90_s"]  # noqa: Y015
+    _WhichOneofReturnType__met_ratio: _TypeAlias = _typing.Literal["met_ratio"]  # noqa: Y015
+    _WhichOneofArgType__met_ratio: _TypeAlias = _typing.Literal["_met_ratio", b"_met_ratio"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__elapsed_p50_s) -> _WhichOneofReturnType__elapsed_p50_s | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__elapsed_p90_s) -> _WhichOneofReturnType__elapsed_p90_s | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__met_ratio) -> _WhichOneofReturnType__met_ratio | None: ...
+
+Global___ReportRow: _TypeAlias = ReportRow  # noqa: Y015

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class SlaServiceStub:
-    """Clocks and breaches. The tenant is the token's.
+    """Clocks and breaches, and why. The tenant is the token's. Seconds are business seconds where nothing else is said.
     """
 
     def __init__(self, channel):
@@ -45,10 +45,40 @@ class SlaServiceStub:
                 request_serializer=trunkline_dot_sla_dot_v1_dot_sla__service__pb2.ListBreachesRequest.SerializeToString,
                 response_deserializer=trunkline_dot_sla_dot_v1_dot_sla__service__pb2.ListBreachesResponse.FromString,
                 _registered_method=True)
+        self.ExplainClock = channel.unary_unary(
+                '/trunkline.sla.v1.SlaService/ExplainClock',
+                request_serializer=trunkline_dot_sla_dot_v1_dot_sla__service__pb2.ExplainClockRequest.SerializeToString,
+                response_deserializer=trunkline_dot_sla_dot_v1_dot_sla__service__pb2.ExplainClockResponse.FromString,
+                _registered_method=True)
+        self.Evaluate = channel.unary_unary(
+                '/trunkline.sla.v1.SlaService/Evaluate',
+                request_serializer=trunkline_dot_sla_dot_v1_dot_sla__service__pb2.EvaluateRequest.SerializeToString,
+                response_deserializer=trunkline_dot_sla_dot_v1_dot_sla__service__pb2.EvaluateResponse.FromString,
+                _registered_method=True)
+        self.WatchSla = channel.unary_stream(
+                '/trunkline.sla.v1.SlaService/WatchSla',
+                request_serializer=trunkline_dot_sla_dot_v1_dot_sla__service__pb2.WatchSlaRequest.SerializeToString,
+                response_deserializer=trunkline_dot_sla_dot_v1_dot_sla__service__pb2.WatchSlaResponse.FromString,
+                _registered_method=True)
+        self.ListAtRisk = channel.unary_unary(
+                '/trunkline.sla.v1.SlaService/ListAtRisk',
+                request_serializer=trunkline_dot_sla_dot_v1_dot_sla__service__pb2.ListAtRiskRequest.SerializeToString,
+                response_deserializer=trunkline_dot_sla_dot_v1_dot_sla__service__pb2.ListAtRiskResponse.FromString,
+                _registered_method=True)
+        self.PreviewDue = channel.unary_unary(
+                '/trunkline.sla.v1.SlaService/PreviewDue',
+                request_serializer=trunkline_dot_sla_dot_v1_dot_sla__service__pb2.PreviewDueRequest.SerializeToString,
+                response_deserializer=trunkline_dot_sla_dot_v1_dot_sla__service__pb2.PreviewDueResponse.FromString,
+                _registered_method=True)
+        self.GetReport = channel.unary_unary(
+                '/trunkline.sla.v1.SlaService/GetReport',
+                request_serializer=trunkline_dot_sla_dot_v1_dot_sla__service__pb2.GetReportRequest.SerializeToString,
+                response_deserializer=trunkline_dot_sla_dot_v1_dot_sla__service__pb2.GetReportResponse.FromString,
+                _registered_method=True)
 
 
 class SlaServiceServicer:
-    """Clocks and breaches. The tenant is the token's.
+    """Clocks and breaches, and why. The tenant is the token's. Seconds are business seconds where nothing else is said.
     """
 
     def GetClocks(self, request, context):
@@ -60,6 +90,48 @@ class SlaServiceServicer:
 
     def ListBreaches(self, request, context):
         """Breaches, newest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExplainClock(self, request, context):
+        """Every interval of a clock, counted or not, and why, with the event that caused it. NOT_FOUND: no such clock.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Evaluate(self, request, context):
+        """What another policy would have said of a real conversation. Nothing is stored.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WatchSla(self, request, context):
+        """Everything published from now on, or from a token on: nothing is lost between.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListAtRisk(self, request, context):
+        """Clocks that run and are not breached, the one that is due first at the head.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PreviewDue(self, request, context):
+        """If a customer wrote now, when would an answer be due?
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetReport(self, request, context):
+        """Met and missed in a period, by what is asked, with the definition of every number.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -78,6 +150,36 @@ def add_SlaServiceServicer_to_server(servicer, server):
                     request_deserializer=trunkline_dot_sla_dot_v1_dot_sla__service__pb2.ListBreachesRequest.FromString,
                     response_serializer=trunkline_dot_sla_dot_v1_dot_sla__service__pb2.ListBreachesResponse.SerializeToString,
             ),
+            'ExplainClock': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExplainClock,
+                    request_deserializer=trunkline_dot_sla_dot_v1_dot_sla__service__pb2.ExplainClockRequest.FromString,
+                    response_serializer=trunkline_dot_sla_dot_v1_dot_sla__service__pb2.ExplainClockResponse.SerializeToString,
+            ),
+            'Evaluate': grpc.unary_unary_rpc_method_handler(
+                    servicer.Evaluate,
+                    request_deserializer=trunkline_dot_sla_dot_v1_dot_sla__service__pb2.EvaluateRequest.FromString,
+                    response_serializer=trunkline_dot_sla_dot_v1_dot_sla__service__pb2.EvaluateResponse.SerializeToString,
+            ),
+            'WatchSla': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchSla,
+                    request_deserializer=trunkline_dot_sla_dot_v1_dot_sla__service__pb2.WatchSlaRequest.FromString,
+                    response_serializer=trunkline_dot_sla_dot_v1_dot_sla__service__pb2.WatchSlaResponse.SerializeToString,
+            ),
+            'ListAtRisk': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListAtRisk,
+                    request_deserializer=trunkline_dot_sla_dot_v1_dot_sla__service__pb2.ListAtRiskRequest.FromString,
+                    response_serializer=trunkline_dot_sla_dot_v1_dot_sla__service__pb2.ListAtRiskResponse.SerializeToString,
+            ),
+            'PreviewDue': grpc.unary_unary_rpc_method_handler(
+                    servicer.PreviewDue,
+                    request_deserializer=trunkline_dot_sla_dot_v1_dot_sla__service__pb2.PreviewDueRequest.FromString,
+                    response_serializer=trunkline_dot_sla_dot_v1_dot_sla__service__pb2.PreviewDueResponse.SerializeToString,
+            ),
+            'GetReport': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetReport,
+                    request_deserializer=trunkline_dot_sla_dot_v1_dot_sla__service__pb2.GetReportRequest.FromString,
+                    response_serializer=trunkline_dot_sla_dot_v1_dot_sla__service__pb2.GetReportResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'trunkline.sla.v1.SlaService', rpc_method_handlers)
@@ -87,7 +189,7 @@ def add_SlaServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class SlaService:
-    """Clocks and breaches. The tenant is the token's.
+    """Clocks and breaches, and why. The tenant is the token's. Seconds are business seconds where nothing else is said.
     """
 
     @staticmethod
@@ -134,6 +236,168 @@ class SlaService:
             '/trunkline.sla.v1.SlaService/ListBreaches',
             trunkline_dot_sla_dot_v1_dot_sla__service__pb2.ListBreachesRequest.SerializeToString,
             trunkline_dot_sla_dot_v1_dot_sla__service__pb2.ListBreachesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExplainClock(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/trunkline.sla.v1.SlaService/ExplainClock',
+            trunkline_dot_sla_dot_v1_dot_sla__service__pb2.ExplainClockRequest.SerializeToString,
+            trunkline_dot_sla_dot_v1_dot_sla__service__pb2.ExplainClockResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Evaluate(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/trunkline.sla.v1.SlaService/Evaluate',
+            trunkline_dot_sla_dot_v1_dot_sla__service__pb2.EvaluateRequest.SerializeToString,
+            trunkline_dot_sla_dot_v1_dot_sla__service__pb2.EvaluateResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchSla(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/trunkline.sla.v1.SlaService/WatchSla',
+            trunkline_dot_sla_dot_v1_dot_sla__service__pb2.WatchSlaRequest.SerializeToString,
+            trunkline_dot_sla_dot_v1_dot_sla__service__pb2.WatchSlaResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListAtRisk(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/trunkline.sla.v1.SlaService/ListAtRisk',
+            trunkline_dot_sla_dot_v1_dot_sla__service__pb2.ListAtRiskRequest.SerializeToString,
+            trunkline_dot_sla_dot_v1_dot_sla__service__pb2.ListAtRiskResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PreviewDue(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/trunkline.sla.v1.SlaService/PreviewDue',
+            trunkline_dot_sla_dot_v1_dot_sla__service__pb2.PreviewDueRequest.SerializeToString,
+            trunkline_dot_sla_dot_v1_dot_sla__service__pb2.PreviewDueResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetReport(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/trunkline.sla.v1.SlaService/GetReport',
+            trunkline_dot_sla_dot_v1_dot_sla__service__pb2.GetReportRequest.SerializeToString,
+            trunkline_dot_sla_dot_v1_dot_sla__service__pb2.GetReportResponse.FromString,
             options,
             channel_credentials,
             insecure,

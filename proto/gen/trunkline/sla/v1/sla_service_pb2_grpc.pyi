@@ -27,7 +27,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class SlaServiceStub:
-    """Clocks and breaches. The tenant is the token's."""
+    """Clocks and breaches, and why. The tenant is the token's. Seconds are business seconds where nothing else is said."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -37,19 +37,43 @@ class SlaServiceStub:
     """Every clock of a conversation, oldest cycle first; empty where none was ever started."""
     ListBreaches: _grpc.UnaryUnaryMultiCallable[_sla_service_pb2.ListBreachesRequest, _sla_service_pb2.ListBreachesResponse]
     """Breaches, newest first."""
+    ExplainClock: _grpc.UnaryUnaryMultiCallable[_sla_service_pb2.ExplainClockRequest, _sla_service_pb2.ExplainClockResponse]
+    """Every interval of a clock, counted or not, and why, with the event that caused it. NOT_FOUND: no such clock."""
+    Evaluate: _grpc.UnaryUnaryMultiCallable[_sla_service_pb2.EvaluateRequest, _sla_service_pb2.EvaluateResponse]
+    """What another policy would have said of a real conversation. Nothing is stored."""
+    WatchSla: _grpc.UnaryStreamMultiCallable[_sla_service_pb2.WatchSlaRequest, _sla_service_pb2.WatchSlaResponse]
+    """Everything published from now on, or from a token on: nothing is lost between."""
+    ListAtRisk: _grpc.UnaryUnaryMultiCallable[_sla_service_pb2.ListAtRiskRequest, _sla_service_pb2.ListAtRiskResponse]
+    """Clocks that run and are not breached, the one that is due first at the head."""
+    PreviewDue: _grpc.UnaryUnaryMultiCallable[_sla_service_pb2.PreviewDueRequest, _sla_service_pb2.PreviewDueResponse]
+    """If a customer wrote now, when would an answer be due?"""
+    GetReport: _grpc.UnaryUnaryMultiCallable[_sla_service_pb2.GetReportRequest, _sla_service_pb2.GetReportResponse]
+    """Met and missed in a period, by what is asked, with the definition of every number."""
 
 @_typing.type_check_only
 class SlaServiceAsyncStub(SlaServiceStub):
-    """Clocks and breaches. The tenant is the token's."""
+    """Clocks and breaches, and why. The tenant is the token's. Seconds are business seconds where nothing else is said."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetClocks: _aio.UnaryUnaryMultiCallable[_sla_service_pb2.GetClocksRequest, _sla_service_pb2.GetClocksResponse]  # type: ignore[assignment]
     """Every clock of a conversation, oldest cycle first; empty where none was ever started."""
     ListBreaches: _aio.UnaryUnaryMultiCallable[_sla_service_pb2.ListBreachesRequest, _sla_service_pb2.ListBreachesResponse]  # type: ignore[assignment]
     """Breaches, newest first."""
+    ExplainClock: _aio.UnaryUnaryMultiCallable[_sla_service_pb2.ExplainClockRequest, _sla_service_pb2.ExplainClockResponse]  # type: ignore[assignment]
+    """Every interval of a clock, counted or not, and why, with the event that caused it. NOT_FOUND: no such clock."""
+    Evaluate: _aio.UnaryUnaryMultiCallable[_sla_service_pb2.EvaluateRequest, _sla_service_pb2.EvaluateResponse]  # type: ignore[assignment]
+    """What another policy would have said of a real conversation. Nothing is stored."""
+    WatchSla: _aio.UnaryStreamMultiCallable[_sla_service_pb2.WatchSlaRequest, _sla_service_pb2.WatchSlaResponse]  # type: ignore[assignment]
+    """Everything published from now on, or from a token on: nothing is lost between."""
+    ListAtRisk: _aio.UnaryUnaryMultiCallable[_sla_service_pb2.ListAtRiskRequest, _sla_service_pb2.ListAtRiskResponse]  # type: ignore[assignment]
+    """Clocks that run and are not breached, the one that is due first at the head."""
+    PreviewDue: _aio.UnaryUnaryMultiCallable[_sla_service_pb2.PreviewDueRequest, _sla_service_pb2.PreviewDueResponse]  # type: ignore[assignment]
+    """If a customer wrote now, when would an answer be due?"""
+    GetReport: _aio.UnaryUnaryMultiCallable[_sla_service_pb2.GetReportRequest, _sla_service_pb2.GetReportResponse]  # type: ignore[assignment]
+    """Met and missed in a period, by what is asked, with the definition of every number."""
 
 class SlaServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Clocks and breaches. The tenant is the token's."""
+    """Clocks and breaches, and why. The tenant is the token's. Seconds are business seconds where nothing else is said."""
 
     @_abc_1.abstractmethod
     def GetClocks(
@@ -66,5 +90,53 @@ class SlaServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_sla_service_pb2.ListBreachesResponse, _abc.Awaitable[_sla_service_pb2.ListBreachesResponse]]:
         """Breaches, newest first."""
+
+    @_abc_1.abstractmethod
+    def ExplainClock(
+        self,
+        request: _sla_service_pb2.ExplainClockRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_sla_service_pb2.ExplainClockResponse, _abc.Awaitable[_sla_service_pb2.ExplainClockResponse]]:
+        """Every interval of a clock, counted or not, and why, with the event that caused it. NOT_FOUND: no such clock."""
+
+    @_abc_1.abstractmethod
+    def Evaluate(
+        self,
+        request: _sla_service_pb2.EvaluateRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_sla_service_pb2.EvaluateResponse, _abc.Awaitable[_sla_service_pb2.EvaluateResponse]]:
+        """What another policy would have said of a real conversation. Nothing is stored."""
+
+    @_abc_1.abstractmethod
+    def WatchSla(
+        self,
+        request: _sla_service_pb2.WatchSlaRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_sla_service_pb2.WatchSlaResponse], _abc.AsyncIterator[_sla_service_pb2.WatchSlaResponse]]:
+        """Everything published from now on, or from a token on: nothing is lost between."""
+
+    @_abc_1.abstractmethod
+    def ListAtRisk(
+        self,
+        request: _sla_service_pb2.ListAtRiskRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_sla_service_pb2.ListAtRiskResponse, _abc.Awaitable[_sla_service_pb2.ListAtRiskResponse]]:
+        """Clocks that run and are not breached, the one that is due first at the head."""
+
+    @_abc_1.abstractmethod
+    def PreviewDue(
+        self,
+        request: _sla_service_pb2.PreviewDueRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_sla_service_pb2.PreviewDueResponse, _abc.Awaitable[_sla_service_pb2.PreviewDueResponse]]:
+        """If a customer wrote now, when would an answer be due?"""
+
+    @_abc_1.abstractmethod
+    def GetReport(
+        self,
+        request: _sla_service_pb2.GetReportRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_sla_service_pb2.GetReportResponse, _abc.Awaitable[_sla_service_pb2.GetReportResponse]]:
+        """Met and missed in a period, by what is asked, with the definition of every number."""
 
 def add_SlaServiceServicer_to_server(servicer: SlaServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -11,17 +11,18 @@ from typing import Any
 from pydantic import ValidationError
 from trunkline.config.v1.config_pb2 import ChannelAccount
 from trunkline.inbound.v1.inbound_event_pb2 import InboundEvent
-from trunkline.outbound.v1.outbound_message_pb2 import OutboundMessage
+from trunkline.outbound.v1.outbound_message_pb2 import OutboundMessage, TypingIndicator
 from trunkline_common.errors import Violation
 
 from trunkline_ingest.channels.sending import SendContext, SendRefused, Sent
+from trunkline_ingest.labels import PRIORITIES
 from trunkline_ingest.model import Fact
 from trunkline_ingest.text import valid
 
 
 @dataclass(frozen=True, slots=True)
 class Raw:
-    """A delivery as it came. `target` is path and query as sent, not decoded; header names are lower case."""
+    """A delivery as it came. `target` is path and query as sent, not decoded; headers are asked for in lower case."""
 
     method: str
     origin: str
@@ -39,6 +40,8 @@ class Arrival:
     pool: str
     account: ChannelAccount
     received: datetime
+    #: The names of the tenant's priorities.
+    priorities: Collection[str] = PRIORITIES
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +79,8 @@ class Adapter:
     accepted: Callable[[Sequence[InboundEvent]], Answer] | None = None
     #: Answers a GET, given the secret of purpose verify_token; raises BadSignature. None where GET is not known.
     handshake: Callable[[Raw, str], Answer] | None = None
+    #: Shows that an agent types; false where there is nothing to show. None where the channel has no such thing.
+    typing: Callable[[TypingIndicator, ChannelAccount, SendContext], Awaitable[bool]] | None = None
 
 
 def json_body(raw: Raw) -> Any:
@@ -107,6 +112,11 @@ def secret_of(tenant: str, account: ChannelAccount, purpose: str, context: SendC
     if purpose not in account.secrets:
         raise SendRefused(f"account {account.id} names no secret {purpose}")
     return context.secret(tenant, account.secrets[purpose])
+
+
+def takes_priority(account: ChannelAccount) -> bool:
+    """Whether the account lets its senders say how urgent they are."""
+    return account.options.get("sender_priority", "").lower() == "true"
 
 
 def option(account: ChannelAccount, name: str) -> str:

@@ -21,13 +21,18 @@ from trunkline.outbound.v1.outbound_message_pb2 import OutboundMessage
 from trunkline_ingest import mime
 from trunkline_ingest.accounts import mailbox_of
 from trunkline_ingest.autoreply import is_automatic
-from trunkline_ingest.channels.adapter import Adapter, Arrival, BadSignature, Raw, option
+from trunkline_ingest.channels.adapter import Adapter, Arrival, BadSignature, Raw, option, takes_priority
 from trunkline_ingest.channels.sending import SendContext, SendFailed, SendRefused, Sent
+from trunkline_ingest.labels import Labels, problems
 from trunkline_ingest.model import Fact, Message, Unknown
 from trunkline_ingest.text import clean_field
 
 #: Headers of a Raw that hold the envelope.
 MAIL_FROM, RCPT_TO = "mail-from", "rcpt-to"
+CONTENT_LANGUAGE = "content-language"
+#: How mail programs say that a mail is important, in the order in which they are believed.
+IMPORTANCE = ("x-priority", "importance")
+PRIORITY_OF = {"1": "high", "2": "high", "3": "", "4": "low", "5": "low", "high": "high", "normal": "", "low": "low"}
 RELAY_SECONDS = 20
 OURS = re.compile(r"^<[^<>@\s]+\.thread-([0-9a-f]{32})@([^<>@\s]+)>$")
 PERMANENT = 500
@@ -61,6 +66,7 @@ def normalise(payload: Mail, arrival: Arrival) -> list[Fact]:
         return [Unknown("NO_SENDER", "no From, no Sender, no envelope sender", payload.raw)]
     own = message_id(mail, payload.raw)
     chain = references(mail, own)
+    labels, dropped = _labels(mail, arrival)
     return [
         Message(
             provider_message_id=own,
@@ -74,8 +80,30 @@ def normalise(payload: Mail, arrival: Arrival) -> list[Fact]:
             automatic=is_automatic(mail, payload.envelope_sender),
             reply_address=_reply_address(mail, address),
             references=tuple(chain),
+            labels=labels,
+            dropped=dropped,
         )
     ]
+
+
+def _labels(mail: EmailMessage, arrival: Arrival) -> tuple[Labels, tuple[str, ...]]:
+    """What the headers say, and the names of those that say nothing we know: no mail is refused for them."""
+    language = mime.source(mail, CONTENT_LANGUAGE).partition(",")[0].strip()  # the first of several
+    found = {CONTENT_LANGUAGE: Labels(language=language)}
+    if takes_priority(arrival.account):
+        found |= {name: Labels(priority=_importance(mail, name)) for name in IMPORTANCE}
+    dropped = tuple(name for name, one in found.items() if any(problems(one, arrival.priorities)))
+    kept = [one for name, one in found.items() if name not in dropped]
+    return Labels(
+        language=next((one.language for one in kept if one.language), ""),
+        priority=next((one.priority for one in kept if one.priority), ""),
+    ), dropped
+
+
+def _importance(mail: EmailMessage, header: str) -> str:
+    """The priority that "1 (Highest)" or "high" means; "?", which is none's name, where it is not known."""
+    words = mime.source(mail, header).lower().split()
+    return PRIORITY_OF.get(words[0], "?") if words else ""
 
 
 def _sender(mail: EmailMessage, envelope_sender: str) -> tuple[str, str]:

@@ -1,13 +1,16 @@
 """Web form (our own): JSON or urlencoded in; the answer goes to the visitor by e-mail.
 
-A form has no signature: its account may list the origins it is shown on (option `origins`, comma separated).
+A form has no signature: its account may list the origins it is shown on (option `origins`, comma separated). Of
+what a page sends beside the message only what the account names is taken: the fields in option `attributes`, and the
+field `priority` where option `sender_priority` is true.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 from urllib.parse import parse_qsl
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
@@ -24,8 +27,10 @@ from trunkline_ingest.channels.adapter import (
     InvalidBody,
     Raw,
     json_body,
+    takes_priority,
     violations,
 )
+from trunkline_ingest.labels import Labels, problems
 from trunkline_ingest.model import Fact, Message
 
 SAME_SUBMISSION_SECONDS = 300
@@ -33,7 +38,8 @@ MAX_FIELDS = 50
 
 
 class Form(BaseModel):
-    model_config = ConfigDict(extra="ignore", hide_input_in_errors=True, str_strip_whitespace=True)
+    # What else the page sends is read where the account names it.
+    model_config = ConfigDict(extra="allow", hide_input_in_errors=True, str_strip_whitespace=True)
 
     name: str = Field("", max_length=200)
     email: str = Field(max_length=254, pattern=r"^[^@\s<>,;]+@[^@\s<>,;]+\.[^@\s<>,;]+$")
@@ -42,6 +48,7 @@ class Form(BaseModel):
     form_id: str = Field("", max_length=200)
     #: One per rendered form: the same on a double submit.
     nonce: str = Field("", max_length=200)
+    language: str = ""
 
     @field_validator("email")
     @classmethod
@@ -72,7 +79,7 @@ def parse(raw: Raw) -> Form:
 
 
 def normalise(payload: Form, arrival: Arrival) -> list[Fact]:
-    """One message; each submission is a conversation of its own."""
+    """One message; each submission is a conversation of its own. Raises InvalidBody."""
     submission = _submission(payload, arrival.received.timestamp())
     return [
         Message(
@@ -82,8 +89,34 @@ def normalise(payload: Form, arrival: Arrival) -> list[Fact]:
             display_name=payload.name,
             subject=payload.subject,
             text=payload.message,
+            labels=_labels(payload, arrival),
         )
     ]
+
+
+def _labels(form: Form, arrival: Arrival) -> Labels:
+    """Its language, and what the account lets a visitor say beside it: the form is a stranger's."""
+    sent = form.model_extra or {}
+    named = (one.strip() for one in arrival.account.options.get("attributes", "").split(","))
+    attributes = tuple((name, found) for name in named if (found := _text(sent, name)))
+    priority = _text(sent, "priority") if takes_priority(arrival.account) else ""
+    labels = Labels(form.language, (), attributes, priority)
+    if wrong := [Violation(f.removeprefix("attributes."), what) for f, what in problems(labels, arrival.priorities)]:
+        raise InvalidBody(*wrong)
+    return labels
+
+
+def _text(sent: Mapping[str, Any], name: str) -> str:
+    found = sent.get(name)
+    match found:
+        case None:
+            return ""
+        case str():
+            return found.strip()
+        case bool() | int() | float():
+            return json.dumps(found)
+        case _:
+            raise InvalidBody(Violation(name, "must be text, a number, true or false"))
 
 
 def _submission(form: Form, received: float) -> str:

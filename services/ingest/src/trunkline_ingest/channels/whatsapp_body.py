@@ -50,6 +50,10 @@ class Value(_Model):
     errors: list[dict[str, Any]] = Field(default_factory=list)
 
 
+class MessagesChange(_Model):
+    value: Value
+
+
 class Text(_Model):
     body: str = ""
 
