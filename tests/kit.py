@@ -17,6 +17,7 @@ from trunkline.config.v1.config_service_pb2 import ApplyConfigRequest
 from trunkline.config.v1.config_service_pb2_grpc import ConfigServiceStub
 from trunkline.conversations.v1.conversation_event_pb2 import ConversationEvent
 from trunkline.inbound.v1.inbound_event_pb2 import CustomerMessage, InboundEvent
+from trunkline.outbound.v1.outbound_message_pb2 import OutboundMessage
 from trunkline.router.v1 import router_service_pb2 as api
 from trunkline.router.v1.router_service_pb2_grpc import RouterServiceStub
 from trunkline_common.kafka import Outgoing, Producer
@@ -201,6 +202,13 @@ async def read_topic(bootstrap: str, topic: str) -> list[Any]:
         return records
     finally:
         await consumer.stop()
+
+
+async def outbound_messages(bootstrap: str) -> list[OutboundMessage]:
+    """Every message to customers that is in the topic now; who is typing is no message."""
+    records = await read_topic(bootstrap, "trunkline.outbound.v1")
+    ours = [r for r in records if dict(r.headers)["ce_type"] == b"trunkline.outbound.v1.OutboundMessage"]
+    return [OutboundMessage.FromString(r.value) for r in ours]
 
 
 async def conversation_log(bootstrap: str, tenant: str) -> dict[str, list[ConversationEvent]]:

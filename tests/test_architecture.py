@@ -36,7 +36,7 @@ PURE = {
             "estimate",
         ),
         *("closing", "promises"),
-        *("commands", "agents", "messages", "moves", "changes", "handed", "handover"),
+        *("commands", "agents", "messages", "moves", "changes", "handed", "handover", "leaving"),
         *("explain", "explain_agents", "replay", "replay_inputs"),
         *("policy_simulation", "simulation_record", "simulation_services", "simulation_world", "simulation_figures"),
         *("condition_check", "condition_tokens", "pattern_cost", "erlang", "fairness"),

@@ -56,6 +56,10 @@ insert into conversation (conversation_id, tenant, part, seq, n, team, channel, 
 select n.conversation_id, p.tenant, n.part, 3, 3, p.team, p.channel, p.config_version, p.tzdata, true, p.conversation
 from unnest($1::text[], $2::int[]) as n (conversation_id, part), (select * from pattern limit 1) as p
 """
+INDEXES = """
+select indexname, indexdef from pg_indexes
+where schemaname = 'sla' and tablename in ('clock', 'conversation') and indexname not like '%_pkey'
+"""
 
 
 @dataclass(slots=True)
@@ -65,6 +69,16 @@ class Clones:
     services: Services
     database: Pool
     metrics: Sequence[Metric]
+
+    @asynccontextmanager
+    async def unindexed(self) -> AsyncIterator[None]:
+        """Many rows at once: but for the primary keys, indexes are made when all are there."""
+        found = await self.database.fetch(INDEXES)
+        for name, _ in found:
+            await self.database.execute(f"drop index {name}")
+        yield
+        for _, definition in found:
+            await self.database.execute(definition)
 
     async def due(self, conversations: int, at: datetime) -> None:
         """So many conversations with a clock that is due then."""

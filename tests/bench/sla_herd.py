@@ -15,7 +15,7 @@ from tests.bench.sla_clones import ALL_DAY, LATENESS_S, Clones, Said, committed,
 from tests.bench.workbench import Bench, Benchmark
 
 CLOCKS, GOAL, PER_TRANSACTION = 100_000, 15_000, 2000
-READY_S = 40  # to fill the tables and start the service
+READY_S = 30  # to fill the tables and start the service
 #: The same rows written by PostgreSQL alone, in its own session: no engine, no driver, no wire.
 COPIES = (
     "create table bare_breach (like breach including all)",

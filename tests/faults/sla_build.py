@@ -1,4 +1,6 @@
-"""The SLA service without some mechanisms of its own, which SLA_WITHOUT names, with at most SLA_RECORDS in a batch.
+"""The SLA service without some mechanisms of its own, which SLA_WITHOUT names.
+
+A batch has at most SLA_RECORDS records, and lets at most SLA_FIRINGS timers fire.
 
 arming: the clocks of a partition that is taken over are not armed. end: timers do not wait for what was in the
 partition when it was claimed. known: a log that is read again is not compared with what was published. noted: that a
@@ -15,7 +17,7 @@ from typing import Any
 from trunkline_common import backlog, outbox, projecting, run
 from trunkline_common.consumer import Consumer
 from trunkline_sla import __main__ as service
-from trunkline_sla import store
+from trunkline_sla import processor, store
 from trunkline_sla.settings import Settings
 
 
@@ -41,4 +43,5 @@ if __name__ == "__main__":
     for mechanism in os.environ.get("SLA_WITHOUT", "").split():
         WITHOUT[mechanism]()
     backlog.MAX_RECORDS = int(os.environ.get("SLA_RECORDS", backlog.MAX_RECORDS))
+    processor.FIRINGS = int(os.environ.get("SLA_FIRINGS", processor.FIRINGS))
     run.service("sla", Settings, partial(service.main, projecting.role("sla", "Clocks and timers.")))

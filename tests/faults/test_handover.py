@@ -1,5 +1,7 @@
 """SIGKILL on the way from one pool to another: the conversation is in exactly one queue afterwards, its log whole.
 
+It goes because somebody transfers it, or because the document drops its pool.
+
 The two pools are owned by two processes. A check that stands in `pytest.raises` is the check of the test above it, on
 a build without the mechanism named.
 """
@@ -8,9 +10,10 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Literal
 
 import grpc
@@ -89,19 +92,8 @@ class Pair:
         return event
 
     async def quiet(self) -> None:
-        """As World.quiet, for both pools: nothing of the configuration is left to be handled.
-
-        Each has decided something before, as a pool that is new takes the newest version there is without being told.
-        """
-        await self.world.arrived([await self.write(side, "new?") for side in PROCESS])
-        version = await kit.apply_config(self.world.services, self.world.tenant, CONFIG)
-
-        async def told(side: Side) -> bool:
-            event = await self.write(side, "quiet?")
-            return (await self.world.arrived([event]))[event.conversation_id][0].config_version == version
-
-        for side in PROCESS:
-            await kit.eventually(lambda s=side: told(s), seconds=PATIENCE_S, what="the configuration known")  # type: ignore[misc]
+        """Nothing of the configuration is left to be handled in either pool."""
+        await self.world.quiet(CONFIG, [partial(self.write, side, "quiet?") for side in PROCESS])
 
     async def transfer(self, conversation: str) -> None:
         """A supervisor sends it to the other pool's team, asking again until there is an answer."""
@@ -173,10 +165,11 @@ async def _shared(world: World) -> dict[int, str] | None:
 
 
 def _apart(world: World, tenant: str, owner_of: dict[int, str]) -> bool:
-    """Whether each pool is where it should be, and configurations are applied in neither's partition."""
+    """Whether each pool is where it should be, and configurations are applied beside the first one."""
     places = {side: partition_for(f"{tenant}/{side}".encode(), PARTITIONS) for side in PROCESS}
     there = all(owner_of[places[side]] == world.services.address(name) for side, name in PROCESS.items())
-    return there and partition_for(tenant.encode(), PARTITIONS) not in places.values()
+    applied = partition_for(tenant.encode(), PARTITIONS)
+    return there and applied not in places.values() and owner_of[applied] == world.services.address(PROCESS["near"])
 
 
 # -- the hand-over
@@ -247,3 +240,41 @@ async def test_a_router_that_forgets_event_ids_counts_what_is_sent_on_again(worl
         conversation = await followed(found, "relay.after_send")
         with pytest.raises(AssertionError, match="messages counted twice"):
             await found.check(conversation)
+
+
+# -- a pool that the document drops
+
+WITHOUT = """
+teams: [{id: support, pool: near}]
+pools: [{id: near}]
+agents: [{id: ana, name: Ana, teams: [support]}]
+accounts: [{id: own-app, channel: app, team: support}, {id: sales-app, channel: app, team: support}]
+"""
+
+
+@pytest.mark.parametrize("point", POINTS)
+async def test_what_leaves_a_pool_that_is_dropped_survives_its_owner(world: World, point: CrashPoint) -> None:
+    """Whether it dies before or after it has written what leaves, or when it has begun to send: each arrives once."""
+    async with pair(world) as found:
+        events = [await found.write("far", f"hello {n}") for n in range(3)]
+        await found.world.arrived(events)
+        await found.strike("far", point, kit.apply_config(found.world.services, found.world.tenant, WITHOUT))
+        await arrived(found, [e.conversation_id for e in events])
+        await found.write("near", "are you there?", events[0].conversation_id, again=1)
+        await found.settled()
+        log = await found.world.log()
+        check_log(log, found.sent)
+        for event in events:
+            kinds = kit.kinds(log[event.conversation_id])
+            assert [kinds.count(f"conversation_{k}") for k in ("started", "handed_over", "taken_over")] == [1, 1, 1]
+
+
+async def arrived(found: Pair, conversations: Sequence[str]) -> None:
+    """Wait until they wait in the pool that is left."""
+    async with kit.desk(found.world.services, found.world.tenant) as desk:
+
+        async def there() -> bool:
+            listed = await desk.until_done("ListQueue", api.ListQueueRequest(team="support", page_size=500))
+            return set(conversations) <= {c.conversation_id for c in listed.conversations}
+
+        await kit.eventually(there, seconds=PATIENCE_S, what="all of them in the other pool's queue")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -118,19 +118,31 @@ class World:
         """Put the configuration in force; its version."""
         return await kit.apply_config(self.services, self.tenant, CONFIG)
 
-    async def quiet(self) -> None:
-        """Wait until the router does nothing of its own accord.
+    async def quiet(self, config: str = CONFIG, write: Sequence[Callable[[], Awaitable[Any]]] = ()) -> None:
+        """Wait until the router does nothing of its own accord; `write` sends a message to each pool, if several.
 
         After its start it handles a request for every configuration there is, the newest last. So it is given one that
-        reaches the pool's owner in that way alone (see `new_tenant`), and messages until one is decided by it.
+        reaches the pools' owners in that way alone (see `new_tenant`), and messages until one is decided by it. Each
+        has decided something before, as a pool that is new takes the newest version there is without being told.
         """
-        version = await self.configure()
+        writing = write or [self._write]
+        await self.arrived([await say() for say in writing])
+        version = await kit.apply_config(self.services, self.tenant, config)
 
-        async def told() -> bool:
-            [event] = await self.send(1)
+        async def told(say: Callable[[], Awaitable[Any]]) -> bool:
+            event = await say()
             return (await self.arrived([event]))[event.conversation_id][0].config_version == version
 
-        await kit.eventually(told, seconds=PATIENCE_S, what="the configuration known to the pool's owner")
+        for say in writing:
+            await kit.eventually(
+                lambda s=say: told(s),  # type: ignore[misc]
+                seconds=PATIENCE_S,
+                what="the configuration known to the pool's owner",
+            )
+
+    async def _write(self) -> Any:
+        [event] = await self.send(1)
+        return event
 
     async def send(self, count: int) -> list[Any]:
         """Customer messages, each of a new customer."""

@@ -5,12 +5,22 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import pytest_asyncio
+from trunkline_common import postgres
 from trunkline_common.kafka import Producer
+from trunkline_common.postgres import Pool
 
 from deploy.local.services import Services
 from deploy.local.stack import Stack
 from tests import kit
 from tests.router.service import CONFIG
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def db(stack: Stack) -> AsyncIterator[Pool]:
+    """The router's tables."""
+    async with postgres.connect(stack.database_url, "router") as pool:
+        await postgres.migrate(pool, "router", "trunkline_router")
+        yield pool
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")

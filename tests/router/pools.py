@@ -1,5 +1,8 @@
 """Three pools of a tenant in memory: the engines, and what their owners do, without Kafka and PostgreSQL.
 
+A document may give the tenant's account to another pool, drop a pool or bring it back; ingest and the owners learn of
+it one after the other.
+
 What a pool's transaction writes is there whole or not at all. What it has to tell is relayed in order, some of it
 twice; a pool reads its partition in order, and a record again where it died before COMMIT. What comes from different
 sources is read in any order.
@@ -8,35 +11,59 @@ sources is read in any order.
 from __future__ import annotations
 
 import random
-from collections import defaultdict
+from collections import Counter, defaultdict
 from copy import deepcopy
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from trunkline.config.v1 import config_pb2
 from trunkline.conversations.v1.conversation_event_pb2 import ConversationEvent
 from trunkline.inbound.v1.inbound_event_pb2 import InboundEvent
 from trunkline_common.kafka import Outgoing, Record
-from trunkline_router import publishing, wire, wire_handover
+from trunkline_router import handover, publishing, wire, wire_config, wire_handover
 from trunkline_router.engine import SYSTEM, handle
 from trunkline_router.facts import CustomerLookup, Presence
 from trunkline_router.fold import evolve
-from trunkline_router.inputs import AcceptOffer, Body, Configure, Input, Merge, Resolve, SetPresence, Transfer
+from trunkline_router.handed import Place, Sighting
+from trunkline_router.inputs import (
+    AcceptOffer,
+    Body,
+    Configure,
+    Input,
+    Merge,
+    Reopen,
+    Resolve,
+    SetPresence,
+    Tick,
+    Transfer,
+)
 from trunkline_router.pool import ENDED, Conversation, Pool, Status
 from trunkline_router.refusals import Refusal
-from trunkline_router.routing import AgentConfig, TeamConfig
+from trunkline_router.requests import unknown_places
 from trunkline_router.state import Engine
 
 from tests import kit
-from tests.router.given import CUSTOMER, DESK, at, configured
+from tests.router.given import CUSTOMER, DESK, at
 
 NAMES = ("a", "b", "c")
-CONVERSATIONS = [f"00000000-0000-4000-8000-00000000000{n}" for n in range(4)]
+CONVERSATIONS = [f"00000000-0000-4000-8000-00000000000{n}" for n in range(6)]
 
 
 def pool_id(name: str) -> str:
     """A pool by the name of its team and agent."""
     return f"acme/{name}"
+
+
+def document(version: int, names: list[str], account: str) -> config_pb2.TenantConfig:
+    """A version with these pools, each with a team and an agent, and whose the account is."""
+    made = config_pb2.TenantConfig(tenant="acme", version=version)
+    for name in names:
+        made.pools.add(id=name)
+        made.teams.add(id=name, pool=name, offer_timeout_s=20, accept_without_agents=True, auto_assign=True)
+        made.agents.add(id=f"agent-{name}", name=name, teams=[name], capacity=2)
+    made.accounts.add(id="app", channel="app", team=account)
+    return made
 
 
 @dataclass
@@ -58,20 +85,23 @@ class Pools:
         self.chance, self.seconds = random.Random(seed), 0  # noqa: S311 - the same numbers every time are the point
         #: Event ids that were handled, by whichever pool: one table for all.
         self.inbox: set[str] = set()
+        self.documents = [document(1, list(NAMES), "a")]
         self.owners = {name: self._owner(name) for name in NAMES}
         #: The conversations log, copies included, and the messages that customers wrote.
         self.topic: dict[str, list[ConversationEvent]] = defaultdict(list)
         self.written: list[InboundEvent] = []
 
     def _owner(self, name: str) -> Owner:
-        team, agent = TeamConfig(name), AgentConfig(f"agent-{name}", name, (name,), 2)
-        elsewhere = tuple((other, pool_id(other)) for other in NAMES if other != name)
-        found = configured(teams=[team], agents=[agent], account="a" if name == "a" else name)
-        accounts = (("app", "a"),) if name == "a" else ()
         made = Owner(name, Engine(Pool(pool_id(name))))
-        self._decide(made, Input(Configure(replace(found, accounts=accounts, elsewhere=elsewhere)), "config", SYSTEM))
-        self._decide(made, Input(SetPresence(agent.id, Presence.ONLINE), "presence", DESK))
+        self.learn(made)
         return made
+
+    def learn(self, owner: Owner) -> None:
+        """Its owner hears of the newest document; its agent comes back."""
+        newest = wire_config.to_pool_configured(self.documents[-1], pool_id(owner.name))
+        self._decide(owner, Input(Configure(newest), f"config/{newest.version}", SYSTEM))
+        for agent in [a for a in owner.engine.pool.agents.values() if a.presence is not Presence.ONLINE]:
+            self._decide(owner, Input(SetPresence(agent.config.id, Presence.ONLINE), "presence", DESK))
 
     @property
     def now(self) -> datetime:
@@ -113,12 +143,26 @@ class Pools:
         if event.event_id in self.inbox:
             return
         self.inbox.add(event.event_id)
-        onward = publishing.sent_on(owner.engine, event, self.now, "")
+        if unknown_places(event, owner.engine.pool):
+            self.learn(owner)
+        onward = publishing.sent_on(owner.engine, event, self.now, "", self._seen(owner, event.conversation_id))
         if onward is not None:
             owner.outbox.append(onward)
             return
         actor = wire_handover.actor_of(event) if event.HasField("hand_over") else CUSTOMER
         self._decide(owner, Input(wire.to_input(event, CustomerLookup()), event.event_id, actor))
+
+    def _seen(self, owner: Owner, conversation: str) -> Place | None:
+        """Where the others have a conversation, by what they have committed."""
+        others = [o.engine.pool for o in self.owners.values() if conversation in o.engine.pool.conversations]
+        known = [(pool.id, pool.conversations[conversation]) for pool in others]
+        seen = (Sighting(pool, c.seq, c.moved_to) for pool, c in known)
+        return handover.seen_elsewhere(conversation, pool_id(owner.name), seen)
+
+    def tick(self, owner: Owner) -> None:
+        """What a pool that was dropped does next of its own accord."""
+        if owner.engine.pool.dropped and owner.engine.next_due() is not None:
+            self._decide(owner, Input(Tick(), "timer", SYSTEM))
 
     def relay(self, owner: Owner, count: int, *, dies: bool = False) -> None:
         """Publish the first rows; an owner that dies before it has deleted them will publish them again."""
@@ -142,20 +186,32 @@ class Pools:
         self.seconds += self.chance.randrange(2)
         owner = self.owners[self.chance.choice(NAMES)]
         often = [self._transfer, self._read, self._relay] * 3
-        self.chance.choice([self._write, self._write_again, self._act, *often])(owner)
+        sometimes = [self._write, self._write_again, self._act, self._end, self.learn, self.tick]
+        self.chance.choice([*sometimes, *often])(owner)
+        if self.chance.random() < 1 / 30:
+            self._reconfigure()
+
+    def _reconfigure(self) -> None:
+        """Another document: some pools of three, and whose the account is."""
+        names = sorted(self.chance.sample(NAMES, self.chance.choice([1, 2, 2, 3])))
+        self.documents.append(document(len(self.documents) + 1, names, self.chance.choice(names)))
 
     def _write(self, _: Owner) -> None:
         event = kit.inbound("acme", self.chance.choice(CONVERSATIONS), f"message {len(self.written)}", account="app")
-        event.pool, event.event_id = pool_id("a"), self._uuid()
+        known = self.chance.choice(self.documents[-2:])  # ingest may be late
+        event.pool, event.event_id = pool_id(known.accounts[0].team), self._uuid()
+        event.message.automatic = self.chance.random() < 0.1
         self.written.append(event)
-        self.owners["a"].partition.append(kit.record(event))
+        self._publish(kit.record(event))
 
     def _uuid(self) -> str:
         return f"{self.chance.getrandbits(32):08x}-0000-4000-8000-000000000000"
 
     def _write_again(self, _: Owner) -> None:
         if self.written:
-            self.owners["a"].partition.append(kit.record(self.chance.choice(self.written)))
+            event = InboundEvent.FromString(self.chance.choice(self.written).SerializeToString())
+            event.pool = pool_id(self.documents[-1].accounts[0].team)
+            self._publish(kit.record(event))
 
     def _transfer(self, owner: Owner) -> None:
         to, live = self.chance.choice(NAMES), self._live(owner)
@@ -169,15 +225,20 @@ class Pools:
         return self.chance.choice(["", "", "", f"agent-{name}"])
 
     def _act(self, owner: Owner) -> None:
-        name, other = self.chance.choice(CONVERSATIONS), self.chance.choice(CONVERSATIONS)
-        known = owner.engine.pool.conversations.get(name)
-        offers = list(known.offers.items()) if known else []
+        known = [c.id for c in owner.engine.pool.conversations.values() if c.status is not Status.MOVED]
+        name, other = self.chance.choice(known or CONVERSATIONS), self.chance.choice(known or CONVERSATIONS)
+        there = owner.engine.pool.conversations.get(name)
+        offers = list(there.offers.items()) if there else []
         if offers:
             self.command(owner, AcceptOffer(name, offers[0][0], offers[0][1].agent))
-        elif self.chance.random() < 0.1:
+        elif self.chance.random() < 0.2:
             self.command(owner, Merge(name, "", other))
-        elif self.chance.random() < 0.1:
-            self.command(owner, Resolve(name, ""))
+
+    def _end(self, owner: Owner) -> None:
+        """Or begin again, at a desk or by the customer, who does so now and then by machine."""
+        known = [c.id for c in owner.engine.pool.conversations.values() if c.status is not Status.MOVED]
+        if known:
+            self.command(owner, self.chance.choice([Resolve, Resolve, Reopen])(self.chance.choice(known), ""))
 
     def _read(self, owner: Owner) -> None:
         self.read(owner, dies=self.chance.random() < 0.2)
@@ -187,10 +248,13 @@ class Pools:
 
     def settle(self) -> None:
         """Nobody does anything any more, and everything arrives."""
+        for owner in self.owners.values():
+            self.learn(owner)
         for _ in range(1000):
             if not any(o.outbox or o.position < len(o.partition) for o in self.owners.values()):
                 return
             for owner in list(self.owners.values()):
+                self.tick(owner)
                 self.relay(owner, len(owner.outbox))
                 while owner.position < len(owner.partition):
                     self.read(owner)
@@ -218,6 +282,8 @@ class Pools:
 
     def check_end(self) -> None:
         """When all has arrived: nothing is lost, nothing counts twice, no gap, and the logs rebuild the pools."""
+        dropped = [o for o in self.owners.values() if o.engine.pool.dropped]
+        assert not any(self._live(o) for o in dropped), "something is left in a pool that is gone"
         received: list[str] = []
         for conversation, events in self.topic.items():
             seen: dict[int, ConversationEvent] = {}
@@ -237,5 +303,7 @@ class Pools:
 
     def met(self) -> dict[str, Any]:
         """What happened so often."""
-        kinds = [e.WhichOneof("payload") for events in self.topic.values() for e in events]
-        return {kind or "": kinds.count(kind) for kind in kinds}
+        once = {(c, e.seq): e for c, events in self.topic.items() for e in events}
+        kinds: list[str] = [e.WhichOneof("payload") or "" for e in once.values()]
+        kinds += [e.conversation_transferred.reason for e in once.values() if e.HasField("conversation_transferred")]
+        return dict(Counter(kinds))

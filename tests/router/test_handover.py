@@ -16,7 +16,7 @@ from trunkline_router.facts import (
     Unanswered,
 )
 from trunkline_router.handed import ConversationHandedOver, ConversationState, ConversationTakenOver, TakeOver
-from trunkline_router.handover import forwarded_id, state_of, whereabouts
+from trunkline_router.handover import forwarded_id, place_of, state_of, whereabouts
 from trunkline_router.inputs import (
     AcceptOffer,
     AddNote,
@@ -309,12 +309,12 @@ def test_a_reopened_conversation_stays_in_the_pool_that_has_it() -> None:
 def test_what_is_sent_on_has_another_id_for_every_hand_over_it_follows() -> None:
     """Otherwise what follows to a pool for the second time would count as a copy."""
     engine, _ = after(*MOVED)
-    first = forwarded_id("e1", engine.pool.conversations["c1"])
-    assert first == forwarded_id("e1", engine.pool.conversations["c1"])
-    assert first != forwarded_id("e2", engine.pool.conversations["c1"])
+    first = forwarded_id("e1", place_of(engine.pool.conversations["c1"]))
+    assert first == forwarded_id("e1", place_of(engine.pool.conversations["c1"]))
+    assert first != forwarded_id("e2", place_of(engine.pool.conversations["c1"]))
     ask(engine, Step(9, replace(COMING, from_pool=FAR, team="returns", state=replace(CARRIED, seq=11))))
     ask(engine, Step(10, Transfer("c1", "", "far", "theirs"), supervising=True))
-    assert first != forwarded_id("e1", engine.pool.conversations["c1"])
+    assert first != forwarded_id("e1", place_of(engine.pool.conversations["c1"]))
 
 
 #: Of a place in a queue, of somebody's hands, or of the end: not there when a conversation is handed over.

@@ -10,6 +10,7 @@ import asyncpg
 import grpc
 import pytest
 import pytest_asyncio
+from trunkline.common.v1.common_pb2 import Contact
 from trunkline.inbound.v1.inbound_event_pb2 import InboundEvent
 from trunkline.router.v1 import explain_service_pb2 as explaining
 from trunkline.router.v1 import router_requests_pb2 as asks
@@ -18,6 +19,7 @@ from trunkline.router.v1.explain_service_pb2_grpc import ExplainServiceStub
 from trunkline.timeline.v1 import timeline_service_pb2 as history
 from trunkline.timeline.v1.timeline_service_pb2_grpc import TimelineServiceStub
 from trunkline_common.kafka import Producer, partition_for
+from trunkline_router import threads
 
 from deploy.local.process import together
 from deploy.local.services import Services
@@ -31,6 +33,12 @@ pools: [{id: near}, {id: far}]
 teams: [{id: support, pool: near}, {id: deals, pool: far}]
 agents: [{id: ana, name: Ana, teams: [support], capacity: 3}, {id: dan, name: Dan, teams: [deals], capacity: 3}]
 accounts: [{id: own-app, channel: app, team: support}, {id: sales-app, channel: chat, team: deals}]
+"""
+WITHOUT_FAR = """
+pools: [{id: near}]
+teams: [{id: support, pool: near}]
+agents: [{id: ana, name: Ana, teams: [support], capacity: 3}]
+accounts: [{id: own-app, channel: app, team: support}, {id: sales-app, channel: chat, team: support}]
 """
 OWNERS = "select part, owner from router.consumer_partition where grp = 'router' and owner <> ''"
 
@@ -94,7 +102,7 @@ async def transfer(desk: kit.Desk, conversation: str, agent: str, team: str, **m
     return await desk.until_done("TransferConversation", request)
 
 
-async def log_until(stack: Stack, tenant: str, conversation: str, last: str) -> list[str]:
+async def log_until(stack: Stack, tenant: str, conversation: str, last: str, messages: int = 0) -> list[str]:
     """The kinds of a conversation's events once the last one is there; every seq once and in order, copies apart."""
 
     async def look() -> list[str] | None:
@@ -102,7 +110,7 @@ async def log_until(stack: Stack, tenant: str, conversation: str, last: str) -> 
         firsts = list(dict.fromkeys(e.seq for e in events))
         assert firsts == list(range(1, len(firsts) + 1))
         found = kit.kinds(events)
-        return found if last in found else None
+        return found if last in found and found.count("message_received") >= messages else None
 
     return await kit.eventually(look, what=last)
 
@@ -268,6 +276,95 @@ async def test_a_conversation_that_is_there_already_is_refused_with_its_reason(
         return found == [b"CONVERSATION_EXISTS"]
 
     await kit.eventually(told, what="a dead letter")
+
+
+async def test_an_account_that_goes_to_another_pool_leaves_its_conversations_where_they_are(
+    services: Services, stack: Stack, producer: Producer, tenant: str
+) -> None:
+    """What their customers write goes there, once; and nobody begins them anew."""
+    person = kit.new_id()
+    conversation = threads.conversation_id(tenant, "app", "own-app", person)
+    async with kit.desk(services, tenant) as desk:
+        await held(desk, producer, tenant, conversation)
+        await kit.apply_config(services, tenant, CONFIG.replace("app, team: support", "app, team: deals"))
+        follows = written(tenant, conversation, "are you still there?")
+        follows.pool = f"{tenant}/far"
+        await kit.send(producer, follows)
+        await kit.send(producer, follows)
+        new = written(tenant, kit.new_id(), "somebody else")
+        new.pool = f"{tenant}/far"
+        await kit.send(producer, new)
+        await log_until(stack, tenant, new.conversation_id, "conversation_queued")
+        kinds = await log_until(stack, tenant, conversation, "conversation_assigned", messages=2)
+        assert kinds.count("conversation_started") == 1
+        found = await desk.get(conversation)
+        assert (found.pool, found.assigned_agent_id) == (f"{tenant}/near", "ana")
+        start = asks.StartConversationRequest(
+            request_id=kit.new_id(), channel="app", account="own-app", contact=Contact(address=person), consent="form"
+        )
+        start.content.text = "hello?"
+        async with kit.desk(services, tenant, router="router-2") as other:  # knows no older document
+            with pytest.raises(grpc.aio.AioRpcError) as refused:
+                await other.call("StartConversation", start)
+        facts = {"conversation_id": conversation, "pool": f"{tenant}/near"}
+        assert reason(refused.value) == ("CONVERSATION_EXISTS", facts)
+
+
+async def test_what_is_open_in_a_pool_that_the_document_drops_goes_on_in_another(
+    services: Services, stack: Stack, producer: Producer, tenant: str
+) -> None:
+    """What waits and what somebody has, at once; what has ended when its customer writes again."""
+    waits, has, ended = (kit.new_id() for _ in range(3))
+    async with kit.desk(services, tenant) as desk:
+        await desk.presence("dan")
+        for conversation in (has, ended):
+            await kit.send(producer, _sold(tenant, conversation, "hello"))
+            await desk.accept(await desk.offered(conversation), "dan")
+        resolve = api.ResolveConversationRequest(request_id=kit.new_id(), conversation_id=ended, agent_id="dan")
+        resolve.waive_reason = "done"
+        await desk.until_done("ResolveConversation", resolve)
+        await desk.presence("dan", "OFFLINE")
+        await desk.until_done("PutAgent", _zoe("deals"))
+        await kit.send(producer, _sold(tenant, waits, "hello"))
+        await log_until(stack, tenant, waits, "conversation_queued")
+        await kit.apply_config(services, tenant, WITHOUT_FAR)
+        for conversation in (waits, has):
+            await log_until(stack, tenant, conversation, "conversation_taken_over")
+            found = await kit.eventually(lambda c=conversation: desk.get(c), what="it is there")  # type: ignore[misc]
+            assert (found.pool, found.team, found.transfers) == (f"{tenant}/near", "support", 0)
+        await desk.until_done("PutAgent", _zoe("support"))
+        assert (await desk.get(ended)).pool == f"{tenant}/far"
+        assert await _listed(desk, ended)
+        again = _sold(tenant, ended, "one more thing")
+        again.pool = f"{tenant}/near"
+        await kit.send(producer, again)
+        kinds = await log_until(stack, tenant, ended, "conversation_taken_over", messages=2)
+        assert kinds.count("conversation_started") == 1
+        assert (await desk.get(ended)).pool == f"{tenant}/near"
+
+
+def _zoe(team: str) -> asks.PutAgentRequest:
+    """An agent beside those of the document; a name belongs to one pool."""
+    return asks.PutAgentRequest(request_id=kit.new_id(), agent_id="zoe", name="Zoe", teams=[team])
+
+
+def _sold(tenant: str, conversation: str, text: str) -> InboundEvent:
+    """A customer message to the other pool's account."""
+    event = kit.inbound(tenant, conversation, text, account="sales-app")
+    event.pool, event.channel = f"{tenant}/far", "chat"
+    return event
+
+
+async def _listed(desk: kit.Desk, conversation: str) -> bool:
+    """Whether one of the pages has it."""
+    token, seen = "", set[str]()
+    while True:
+        request = asks.ListConversationsRequest(page_size=50, page_token=token)
+        page = await desk.until_done("ListConversations", request)
+        seen |= {c.conversation_id for c in page.conversations}
+        token = page.next_page_token
+        if not token:
+            return conversation in seen
 
 
 async def _coming(stack: Stack, tenant: str, producer: Producer, services: Services) -> InboundEvent:

@@ -11,8 +11,9 @@ from trunkline_common.kafka import Outgoing, Record
 from trunkline_router import wire, wire_handover
 from trunkline_router.events import Event
 from trunkline_router.facts import CustomerLookup
-from trunkline_router.handed import ConversationHandedOver, TakeOver
-from trunkline_router.inputs import Configure, Merge, ReceiveMessage, RecordReceipt
+from trunkline_router.handed import ConversationHandedOver, Place, Sighting, TakeOver
+from trunkline_router.handover import seen_elsewhere
+from trunkline_router.inputs import Configure, Merge, ReceiveMessage, RecordReceipt, Resolve, Tick
 from trunkline_router.publishing import records_of, sent_on
 from trunkline_router.requests import unknown_places
 from trunkline_router.state import Engine
@@ -20,6 +21,7 @@ from trunkline_router.state import Engine
 from tests import kit
 from tests.router.given import DESK, Step, after, at, message, offer_id
 from tests.router.test_handover import ASSIGNED, AWAY, FAR, FAR_CONFIG, MOVED
+from tests.router.test_leaving import GONE
 
 C1, C2 = kit.new_id(), kit.new_id()
 
@@ -116,6 +118,61 @@ def test_what_comes_to_a_pool_that_is_not_goes_back() -> None:
     assert read(again).pool == "acme/default"
     assert sent_on(None, back, at(6), "") is None
     assert sent_on(None, kit.inbound("acme", C1, "hello"), at(6), "") is None
+
+
+def test_what_is_new_here_goes_where_the_log_says_that_it_is() -> None:
+    """A document may have given the account to this pool since; what is known here is decided here."""
+    engine, _ = after(Step(0, Configure(FAR_CONFIG)))
+    said, told = kit.inbound("acme", C1, "hello"), kit.inbound("acme", C1, "")
+    told.receipt.CopyFrom(DeliveryReceipt(message_id="m", status=DELIVERY_STATUS_READ))
+    seen = seen_elsewhere(C1, FAR, [Sighting("acme/other", 3, FAR), Sighting("acme/default", 7)])
+    for event in (said, told):
+        onward = sent_on(engine, event, at(6), "", seen)
+        assert onward is not None
+        assert (read(onward).pool, read(onward).original_event_id) == ("acme/default", event.event_id)
+    assert sent_on(engine, said, at(6), "") is None
+    here, _ = renamed(ASSIGNED)
+    assert sent_on(here, said, at(6), "", seen) is None
+
+
+@pytest.mark.parametrize(
+    ("sightings", "place"),
+    [
+        ([], None),
+        ([Sighting(FAR, 4)], None),
+        ([Sighting("acme/a", 4)], Place(C1, "acme/a", 4)),
+        ([Sighting("acme/a", 4, "acme/b"), Sighting("acme/b", 9)], Place(C1, "acme/b", 9)),
+        ([Sighting("acme/a", 4, "acme/b")], Place(C1, "acme/b", 4)),
+        ([Sighting("acme/a", 4, FAR)], Place(C1, "acme/a", 4)),
+    ],
+    ids=["nowhere", "here", "there", "taken over", "on its way there", "on its way here"],
+)
+def test_where_a_conversation_is_by_what_the_pools_know(sightings: list[Sighting], place: Place | None) -> None:
+    """By the last event; what is on its way here is asked for where it comes from, behind the hand-over."""
+    assert seen_elsewhere(C1, FAR, sightings) == place
+
+
+def test_nothing_begins_in_a_pool_that_was_dropped() -> None:
+    """It begins in the pool of its account; what has ended here is decided here, and a hand-over is passed on."""
+    engine, _ = renamed((*ASSIGNED, Step(3, Resolve("c1", "ana")), Step(4, Configure(GONE))))
+    onward = sent_on(engine, kit.inbound("acme", C2, "hello"), at(6), "")
+    assert onward is not None
+    assert read(onward).pool == FAR
+    assert sent_on(engine, kit.inbound("acme", C1, "hello"), at(6), "") is None
+    _, event = handed()
+    assert sent_on(engine, event, at(6), "") is None
+
+
+def test_nobody_transferred_what_left_a_pool_that_was_dropped() -> None:
+    """So that it keeps its place."""
+    engine, events = renamed((*ASSIGNED, Step(3, Configure(GONE)), Step(4, Tick())))
+    [last] = [e for e in events if isinstance(e.payload, ConversationHandedOver)]
+    event = read(records_of(engine, wire.to_conversation_event(last, engine.pool.id, 1, at(5)), "")[1])
+    asked = wire.to_input(event, CustomerLookup())
+    assert isinstance(asked, TakeOver)
+    assert asked.removed
+    _, transferred = handed()
+    assert not wire_handover.to_take_over(transferred).removed
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,6 @@ from typing import Any
 
 import grpc
 import pytest
-from trunkline.outbound.v1.outbound_message_pb2 import OutboundMessage
 from trunkline.router.v1 import router_service_pb2 as api
 from trunkline_common.kafka import Producer, partition_for
 
@@ -50,8 +49,7 @@ async def test_a_message_is_queued_offered_accepted_answered_and_resolved(
             "message_sent",
             "conversation_resolved",
         ]
-        records = await kit.read_topic(stack.bootstrap, "trunkline.outbound.v1")
-        messages = [OutboundMessage.FromString(r.value) for r in records]
+        messages = await kit.outbound_messages(stack.bootstrap)
         assert [m.content.text for m in messages if m.message_id == sent.message_id] == ["hi there"]
 
 

@@ -62,8 +62,7 @@ async def test_an_invitation_is_sent_and_the_public_reply_owed_until_an_agent_gi
         assert await listed(desk, "unanswered = true") == [told.conversation_id]
 
         async def sent() -> list[OutboundMessage] | None:
-            records = await kit.read_topic(stack.bootstrap, "trunkline.outbound.v1")
-            found = [OutboundMessage.FromString(r.value) for r in records]
+            found = await kit.outbound_messages(stack.bootstrap)
             ours = [m for m in found if m.conversation_id in (told.conversation_id, open_.conversation_id)]
             return ours if any(not m.automatic for m in ours) else None
 

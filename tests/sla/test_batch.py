@@ -15,7 +15,7 @@ from trunkline_sla.batch import Steps
 from trunkline_sla.conversation import Conversation
 from trunkline_sla.evaluation import fire
 from trunkline_sla.evaluation_rules import Setting
-from trunkline_sla.journal import Entry
+from trunkline_sla.journal import Entry, What
 from trunkline_sla.promises import Promises
 from trunkline_sla.store import ClockRow
 from trunkline_sla.wire import Announced
@@ -88,8 +88,9 @@ class Kept:
 
     def _read(self, key: str) -> Conversation:
         found, doc = self.conversations[key]
-        mine = (row for row in self.clocks.values() if row[0].current and row[0].about.conversation_id == key)
-        promised = {clock.metric: clock for clock in (codec.to_clock(json.loads(doc), find) for _, doc in mine)}
+        rows = reversed(self.clocks.values())  # a database gives them in any order
+        mine = [doc for row, doc in rows if row.current and row.about.conversation_id == key]
+        promised = {clock.metric: clock for clock in (codec.to_clock(json.loads(doc), find) for doc in mine)}
         return replace(found, state=codec.to_state(json.loads(doc), promised, find), told=())
 
     def _say(self, announced: Sequence[Announced]) -> None:
@@ -102,16 +103,19 @@ class Kept:
 
 
 Step = tuple[int, str, dict[str, Any], bool, int]
+#: More often than not somebody writes.
+WHAT = st.one_of(st.sampled_from([What.WROTE, What.REPLIED]).map(lambda what: {"what": what}), KINDS)
 STEPS = st.lists(
-    st.tuples(st.integers(0, 30_000), st.sampled_from("abc"), KINDS, st.booleans(), st.integers(0, 30_000)),
+    st.tuples(st.integers(0, 30_000), st.sampled_from("ab"), WHAT, st.booleans(), st.integers(0, 30_000)),
+    min_size=10,
     max_size=30,
 )
 
 
 def log(happened: Sequence[Step]) -> list[Logged]:
-    """Three conversations that begin one after the other, and what happens in any of them."""
-    entries = [logged(key, entry) for key in "abc" for entry in begun()]
-    at, seqs = MONDAY, dict.fromkeys("abc", len(begun()))
+    """Two conversations that begin one after the other, and what happens in any of them."""
+    entries = [logged(key, entry) for key in "ab" for entry in begun()]
+    at, seqs = MONDAY, dict.fromkeys("ab", len(begun()))
     for seconds, key, what, _, _ in happened:
         at, seqs[key] = at + timedelta(seconds=seconds), seqs[key] + 1
         n = seqs[key]

@@ -20,10 +20,12 @@ from trunkline.sla.v1.sla_event_pb2 import METRIC_RESOLUTION, SlaEvent
 from trunkline_common.errors import InvalidMessage
 from trunkline_common.kafka import Record
 from trunkline_sla import wire, wire_facts
-from trunkline_sla.evaluation_facts import FactKind
+from trunkline_sla.evaluation_facts import FactKind, fact_key, retraction_key
 from trunkline_sla.evaluation_model import Hours, Metric, Policy, Reopen, Rule
 from trunkline_sla.journal import Entry, Known, What
+from trunkline_sla.processor import published_before
 from trunkline_sla.promises import Offer, Situation
+from trunkline_sla.store import ClockRow
 from trunkline_sla.wire import About, Announced
 from trunkline_sla.wire_config import Expanded, to_promises
 from trunkline_sla.wire_log import parse
@@ -238,3 +240,16 @@ def test_what_is_done_without_a_deadline_is_neither_met_nor_missed() -> None:
     about = About("t", "c", "support", "app", "tp")
     event = wire.to_event(Announced(about, replace(done, met=None), MONDAY))
     assert (event.WhichOneof("payload"), event.cancelled.reason) == ("cancelled", "config_fault")
+
+
+def test_a_breach_taken_back_is_known_after_the_log_is_read_again() -> None:
+    """From what was published: the next breach of the cycle must have an id that nobody has seen (9.5, 12.5)."""
+    live = talk()
+    clock = live.clocks()[Metric.RESOLUTION, 1]
+    row = ClockRow(About("t", "c", "support", "app", "tp"), clock)
+    ids = [wire_facts.event_id(row.id, retraction_key(clock, n)) for n in range(2)]
+    assert published_before(row, None) is row
+    assert published_before(row, {ids[1]}) is row
+    assert [published_before(row, set(ids[:n])).clock.retracted for n in (1, 2)] == [1, 2]
+    taken_back = replace(live.facts[0], kind=FactKind.BREACH_RETRACTED, metric=Metric.RESOLUTION, cycle=1, retracted=1)
+    assert wire_facts.event_id(row.id, fact_key(taken_back)) == ids[1]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+from collections import defaultdict
 from contextlib import AsyncExitStack
 from datetime import timedelta
 
@@ -140,13 +141,15 @@ def _services(
 
 
 async def _follow_config(settings: Settings, consumer: Consumer) -> None:
-    """Tell the owners in this process when a version appears on the topic."""
+    """Tell the owners in this process when a version appears on the topic, those of pools that it drops too."""
     news: asyncio.Queue[TenantConfig] = asyncio.Queue()
+    pools: dict[str, set[str]] = defaultdict(set)
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(Tenants(settings.kafka, news.put_nowait).run())
         while True:
             config = await news.get()
-            for pool in wire_config.pools_of(config):
+            pools[config.tenant].update(wire_config.pools_of(config))
+            for pool in sorted(pools[config.tenant]):
                 worker = consumer.worker(partition_for(pool.encode(), _partitions()))
                 if worker is not None:
                     await _tell(worker.submit(Request(Reconfigured(config.tenant))))

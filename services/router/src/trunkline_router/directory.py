@@ -22,6 +22,7 @@ class Directory:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
         self._cache: dict[str, tuple[float, TenantConfig]] = {}
+        self._known: dict[str, tuple[float, list[str]]] = {}
 
     async def config(self, tenant: str, *, fresh: bool = False) -> TenantConfig:
         """The tenant's configuration in force."""
@@ -34,12 +35,20 @@ class Directory:
         return found
 
     async def pools(self, tenant: str) -> list[str]:
-        """Every pool of the tenant."""
+        """Every pool of the tenant's document."""
         return sorted(wire_config.pools_of(await self.config(tenant)))
+
+    async def everywhere(self, tenant: str) -> list[str]:
+        """Every pool that may have conversations of the tenant: those that the document has dropped, too."""
+        read_at, found = self._known.get(tenant, (0.0, []))
+        if not found or time.monotonic() - read_at > FRESH_SECONDS:
+            found = await store.pools_of(self._pool, [tenant])
+            self._known[tenant] = time.monotonic(), found
+        return sorted({*await self.pools(tenant), *found})
 
     async def of_conversation(self, tenant: str, conversation_id: str) -> str:
         """The pool that has it; with one pool there is nothing to look up. Raises Refused while it is on its way."""
-        pools = await self.pools(tenant)
+        pools = await self.everywhere(tenant)
         if len(pools) == 1:
             return pools[0]
         newest = await store.newest_by_pool(self._pool, pools, conversation_id)
@@ -52,7 +61,7 @@ class Directory:
 
     async def of_event(self, tenant: str, conversation_id: str, seq: int) -> str:
         """The pool that decided an event of a conversation, whoever has it now; any that had it if none did."""
-        pools = await self.pools(tenant)
+        pools = await self.everywhere(tenant)
         if len(pools) == 1:
             return pools[0]
         newest = await store.newest_by_pool(self._pool, pools, conversation_id)

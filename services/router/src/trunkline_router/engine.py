@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import get_args
 from uuid import UUID, uuid5
 
-from trunkline_router import agents, changes, commands, handover, messages, policies, timers
+from trunkline_router import agents, changes, commands, handover, leaving, messages, policies, timers
 from trunkline_router.changes import Decision
 from trunkline_router.events import ConversationAssigned, ConversationQueued, Event, MessageSent, OfferMade, Payload
 from trunkline_router.facts import Actor, ActorType, QueueReason, RescindReason
@@ -38,9 +38,11 @@ def handle(engine: Engine, asked: Input, now: datetime) -> list[Event]:
         now = max(now, asked.body.at)  # the other pool's clock may be ahead
     engine.pass_time(now)
     own = Input(asked.body, asked.cause, SYSTEM)
-    if isinstance(asked.body, Tick):
+    if isinstance(asked.body, Tick) and not engine.pool.dropped:
         return _tick(engine, own, now)
     events = _record(engine, decide(engine, asked, now), asked, now)
+    if engine.pool.dropped:
+        return events + _record(engine, leaving.onward(engine, asked.body, now), own, now)
     if isinstance(asked.body, Configure) and events:
         events += _record(engine, _displaced(engine, now), own, now)
     return events + _settle(engine, own, now)
@@ -62,6 +64,8 @@ def decide(engine: Engine, asked: Input, now: datetime) -> Decision:
             return []
         case _ if isinstance(body, get_args(AgentCommand)):
             return agents.decide(engine, body, now)
+        case _ if engine.pool.dropped:
+            return leaving.decide(engine, body, now)  # type: ignore[arg-type] # what is left
         case _:
             return commands.decide(engine, body, asked, now)  # type: ignore[arg-type] # what is left
 

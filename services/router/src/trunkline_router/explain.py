@@ -11,7 +11,7 @@ from datetime import datetime
 from itertools import islice
 from typing import Any
 
-from trunkline_router import policies
+from trunkline_router import leaving, policies, refusals
 from trunkline_router.events import ConversationAssigned, ConversationQueued, Event, OfferMade
 from trunkline_router.explain_agents import ORDER, Reason, Verdict, hindrances, key_of, rank, strategy_of
 from trunkline_router.facts import ActorType, Presence
@@ -163,7 +163,9 @@ def _overflowed(found: Explanation, agent: str) -> Explanation:
 
 
 def explain_waiting(engine: Engine, c: Conversation, now: datetime) -> Waiting:
-    """What it waits for, and what would serve it."""
+    """What it waits for, and what would serve it. Raises Refusal where its pool was dropped: ask where it goes."""
+    if c.status is Status.QUEUED and engine.pool.dropped:
+        raise refusals.moved(c.id, leaving.destination(engine.pool, c.account, c.team)[0])
     if c.status is not Status.QUEUED:
         asked = tuple(Asked(o.agent, o.expires_at) for o in c.offers.values())
         due = c.wakes_at or (c.callback[0] if c.callback else None)

@@ -71,7 +71,7 @@ def _configure(to: Engine, new: PoolConfigured) -> None:
     pool.config, pool.accounts = new, dict(new.accounts)
     pool.teams = {team.id: team for team in new.teams}
     known, named = pool.agents, {a.id for a in new.agents}
-    kept = {name: a for name, a in known.items() if a.config.by_api and name not in named}
+    kept = {name: a for name, a in known.items() if a.config.by_api and name not in named and not pool.dropped}
     pool.agents = {a.id: known.get(a.id) or Agent(a) for a in new.agents} | kept
     for config in new.agents:
         pool.agents[config.id].config = config

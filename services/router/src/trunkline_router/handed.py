@@ -72,3 +72,23 @@ class TakeOver:
     agent_id: str
     at: datetime
     state: ConversationState
+    #: Nobody transferred it: its pool was dropped.
+    removed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a conversation is, or where that is known; `seq` is that of the event that says so."""
+
+    conversation_id: str
+    pool: str
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """What a pool knows of a conversation: up to which seq, and to which pool it has gone with that, if it has."""
+
+    pool: str
+    seq: int
+    to_pool: str = ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import fields
 from datetime import datetime
 from uuid import UUID, uuid5
@@ -10,7 +11,14 @@ from trunkline_router import policies, promises, refusals
 from trunkline_router.changes import Decision
 from trunkline_router.events import ConversationAssigned, ConversationStarted, Event, Payload
 from trunkline_router.facts import QueueReason, Unanswered
-from trunkline_router.handed import ConversationHandedOver, ConversationState, ConversationTakenOver, TakeOver
+from trunkline_router.handed import (
+    ConversationHandedOver,
+    ConversationState,
+    ConversationTakenOver,
+    Place,
+    Sighting,
+    TakeOver,
+)
 from trunkline_router.pool import Conversation, Pool, Status
 from trunkline_router.state import Engine
 
@@ -59,12 +67,16 @@ def take_over(engine: Engine, asked: TakeOver, now: datetime) -> Decision:
     taken = ConversationTakenOver(asked.from_pool, asked.team, asked.agent_id, asked.state)
     coming = _made(asked.conversation_id, 0, asked.state)
     coming.team = asked.team
+    if engine.pool.dropped:
+        return [(coming.id, taken)]  # and on at once: see leaving.py
     return [(coming.id, taken), (coming.id, _placed(engine, coming, asked, now))]
 
 
 def _placed(engine: Engine, c: Conversation, asked: TakeOver, now: datetime) -> Payload:
-    if asked.team not in engine.pool.teams:
-        return policies.in_team(engine, c, policies.home(engine, c), now, QueueReason.TEAM_REMOVED)
+    entered_at = asked.state.entered_at if asked.removed else now
+    if asked.team not in engine.pool.teams or asked.removed:
+        team = asked.team if asked.team in engine.pool.teams else policies.home(engine, c)
+        return policies.in_team(engine, c, team, now, QueueReason.TEAM_REMOVED, entered_at=entered_at)
     agent = engine.pool.agents.get(asked.agent_id)
     if agent is not None and asked.team in agent.config.teams:
         return ConversationAssigned(asked.agent_id, asked.team, "", by_hand=True)
@@ -75,6 +87,7 @@ def begun(event: Event, payload: ConversationStarted | ConversationTakenOver) ->
     """A conversation as its first event in a pool makes it."""
     if isinstance(payload, ConversationTakenOver):
         made = _made(event.conversation_id, event.pool_seq, payload.state)
+        made.team = payload.team
     else:
         p = payload
         made = Conversation(
@@ -101,12 +114,33 @@ def whereabouts(pool: Pool, conversation_id: str, *, merged: bool) -> Conversati
     return found if found is not None and found.status is Status.MOVED else None
 
 
-def forwarded_id(event_id: str, c: Conversation) -> str:
+def place_of(gone: Conversation) -> Place:
+    """Where it went."""
+    return Place(gone.id, gone.moved_to, gone.seq)
+
+
+def seen_elsewhere(conversation_id: str, own: str, sightings: Iterable[Sighting]) -> Place | None:
+    """Where a conversation is that is new to a pool; None: nowhere, it begins here.
+
+    One that is on its way here is asked for where it comes from: what is sent on from there comes after it.
+    """
+    last = max((s for s in sightings if s.pool != own), key=lambda s: s.seq, default=None)
+    if last is None:
+        return None
+    return Place(conversation_id, last.to_pool if last.to_pool not in ("", own) else last.pool, last.seq)
+
+
+def forwarded_id(event_id: str, place: Place) -> str:
     """The id under which something is sent on after a conversation: another one for every hand-over it follows.
 
     So a copy counts once, and what follows it to a pool where it was before counts there too.
     """
-    return str(uuid5(FORWARDED, f"{event_id}/{c.moved_to}/{c.seq}"))
+    return str(uuid5(FORWARDED, f"{event_id}/{place.pool}/{place.seq}"))
+
+
+def begun_id(conversation_id: str) -> str:
+    """What only one transaction at a time may note: of two pools that hear first of a conversation, one waits."""
+    return str(uuid5(FORWARDED, f"{conversation_id}/begun"))
 
 
 def hand_over_id(conversation_id: str, seq: int, to: str) -> str:

@@ -38,7 +38,7 @@ def receive(engine: Engine, m: ReceiveMessage, now: datetime) -> Decision:
         coming = Conversation(m.conversation_id, 0, m.channel, m.account, m.contact, m.content.subject, m.customer)
         coming.attributes, coming.last_text, coming.cycle, coming.cycle_began_at = attributes, m.content.text, 1, now
         coming.messages = int(not m.automatic)
-        return [(m.conversation_id, p) for p in (started, _received(m), *_queue(engine, coming, m, now))]
+        return [(m.conversation_id, p) for p in (started, _received(m), *_follows(engine, coming, m, now))]
     attributes = known_by(m, known.attributes)
     changed: list[Payload] = [AttributesChanged(attributes)] if attributes != known.attributes else []
     counted = known.messages + (not m.automatic)
@@ -85,6 +85,8 @@ def known_by(m: ReceiveMessage, known: Attributes) -> Attributes:
 
 def _follows(engine: Engine, c: Conversation, m: ReceiveMessage, now: datetime) -> list[Payload]:
     match c.status:
+        case _ if engine.pool.dropped:
+            return []
         case Status.NEW:
             return _queue(engine, c, m, now)
         case Status.RESOLVED if not m.automatic:

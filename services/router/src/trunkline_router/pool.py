@@ -228,6 +228,11 @@ class Pool:
         """The version of the configuration in force."""
         return self.config.version
 
+    @property
+    def dropped(self) -> bool:
+        """Whether the tenant's document has no team of it (any more): what is open here is to go on elsewhere."""
+        return not self.teams and bool(self.config.elsewhere)
+
     def policy(self, name: str) -> PolicyConfig | None:
         """A policy by its id."""
         return next((p for p in self.config.policies if p.id == name), None)

@@ -23,7 +23,10 @@ from trunkline_router.routing import (
 
 @dataclass(frozen=True, slots=True)
 class PoolConfigured:
-    """A version of the configuration, as far as it concerns the pool. `accounts` are (account, team)."""
+    """A version of the configuration, as far as it concerns the pool. `accounts` are (account, team).
+
+    Without teams the document has dropped the pool; then `accounts` are the tenant's, for what is to go on elsewhere.
+    """
 
     version: int
     teams: tuple[TeamConfig, ...]

@@ -18,16 +18,17 @@ from trunkline_common.partitions import Claim
 from trunkline_common.postgres import Connection, Pool
 from trunkline_common.processor import Batch, Effects, Processor, Request, decode
 
-from trunkline_router import config, roster, store, wire, wire_config, wire_handover
+from trunkline_router import config, news, refusals, roster, store, wire, wire_config, wire_handover
 from trunkline_router.advice import NOTHING_ASKED, Advice, Advisor
 from trunkline_router.directory import as_refused, not_configured
 from trunkline_router.draft import Draft
 from trunkline_router.engine import SYSTEM, handle
 from trunkline_router.facts import Actor, ActorType
-from trunkline_router.inputs import Configure, Input, PutAgent, Tick
+from trunkline_router.inputs import Configure, Input, PutAgent, StartConversation, Tick
+from trunkline_router.pool import BEGINNING
 from trunkline_router.pool import Pool as PoolState
 from trunkline_router.pool_events import AgentRemoved, PoolConfigured
-from trunkline_router.publishing import records_of, sent_on
+from trunkline_router.publishing import decides, records_of, sent_on
 from trunkline_router.refusals import Refusal
 from trunkline_router.requests import (
     ApplyDocument,
@@ -37,10 +38,9 @@ from trunkline_router.requests import (
     RunCommand,
     Watch,
     reused,
-    unknown_names,
-    unknown_places,
 )
 from trunkline_router.state import Engine
+from trunkline_router.strangers import Named, Strangers
 from trunkline_router.subjects import Change
 from trunkline_router.toolbox import TOOLS
 from trunkline_router.typing_indicator import ShowTyping
@@ -57,6 +57,8 @@ class PoolProcessor(Processor):
         self._db, self._advisor = pool, advisor
         self._engines: dict[str, Engine] = {}
         self._snapshots: dict[str, int] = {}
+        self._strangers = Strangers(self._engines)
+        self._looked = False
         self._watchers = Watchers()
         self._changes: list[tuple[Watcher, Change | Refused]] = []
         self._inbound: list[tuple[Record, InboundEvent]] = []
@@ -70,9 +72,12 @@ class PoolProcessor(Processor):
         self._claim = claim
         for pool_id, (engine, snapshot_seq) in (await store.load_pools(pool, claim.partition)).items():
             self._engines[pool_id], self._snapshots[pool_id] = engine, snapshot_seq
+        self._looked = not self._engines
 
     def next_due(self) -> datetime | None:
-        """The earliest timer of any pool."""
+        """The earliest timer of any pool; at once where a version may have been missed."""
+        if not self._looked:
+            return BEGINNING
         return min((due for e in self._engines.values() if (due := e.next_due()) is not None), default=None)
 
     # -- before the transaction
@@ -80,33 +85,13 @@ class PoolProcessor(Processor):
     async def prepare(self, batch: Batch) -> None:
         """Decode, fetch configurations this partition has not seen, and ask what others know of the messages."""
         self._inbound, self._rejected = decode(batch.records, wire.parse_inbound)
-        await self._fetch_configs(batch)
         messages = [event for _, event in self._inbound]
+        self._new_configs = {} if self._looked else await news.missed(self._db, self._engines)
+        self._new_configs |= await news.wanted(self._db, self._engines, messages, batch.requests)
+        self._looked = True
+        named = {e.pool for e in messages} | {p for p, _ in _begun(batch.requests)}
+        await self._strangers.prepare(self._db, named, self._new_configs)
         self._advice = await self._advisor.ask(messages, self._engines, self._new_configs, batch.now)
-
-    async def _fetch_configs(self, batch: Batch) -> None:
-        wanted = {event.pool for _, event in self._inbound if self._lacks(event.pool, event)}
-        for content in (r.content for r in batch.requests):
-            if isinstance(content, Reconfigured):
-                wanted |= {p for p in self._engines if p.startswith(f"{content.tenant}/")}
-            elif isinstance(content, RunCommand | Read | Watch) and self._lacks(content.pool, content):
-                wanted.add(content.pool)
-        self._new_configs = {}
-        for pool in wanted:
-            found = await store.newest_config(self._db, pool.partition("/")[0])
-            if found is not None and pool in wire_config.pools_of(found):
-                self._new_configs[pool] = Configure(wire_config.to_pool_configured(found, pool))
-
-    def _lacks(self, pool: str, asked: Content | InboundEvent) -> bool:
-        """Whether the pool is new here, or a name is asked for that its configuration does not have (yet)."""
-        engine = self._engines.get(pool)
-        if engine is None:
-            return True
-        if isinstance(asked, InboundEvent):
-            return unknown_places(asked, engine.pool)
-        if isinstance(asked, RunCommand):
-            return unknown_names(asked.asked.body, engine.pool)
-        return isinstance(asked, Watch)
 
     # -- inside the transaction
 
@@ -132,7 +117,10 @@ class PoolProcessor(Processor):
         self._decide(draft, engine, Input(configure, f"config/{configure.configuration.version}", SYSTEM), "")
 
     async def _receive(self, tx: Connection, draft: Draft) -> None:
-        fresh = await store.unseen(tx, list({e.event_id for _, e in self._inbound}), draft.now)
+        told = (event for _, event in self._inbound if not event.HasField("hand_over"))
+        new = self._strangers.among((event.pool, event.conversation_id) for event in told)
+        fresh = await self._strangers.note(tx, new, {e.event_id for _, e in self._inbound}, draft.now)
+        await self._strangers.look(tx, new)
         duplicates = 0
         for record, event in self._inbound:
             if event.event_id in fresh or sabotaged("no_dedupe"):
@@ -144,10 +132,11 @@ class PoolProcessor(Processor):
 
     def _handle_inbound(self, draft: Draft, record: Record, event: InboundEvent) -> None:
         engine = self._engines.get(event.pool)
-        if (onward := sent_on(engine, event, draft.now, record.traceparent)) is not None:
+        seen = self._strangers.place(event.pool, event.conversation_id)
+        if (onward := sent_on(engine, event, draft.now, record.traceparent, seen)) is not None:
             draft.messages.append(onward)
             return
-        if engine is None or not engine.pool.teams:
+        if engine is None or not decides(engine):
             detail = "the tenant has no such pool; apply a configuration that names it, then produce the event again"
             self._rejected.append(Rejected(record, "UNKNOWN_POOL", detail, poison=False))
             return
@@ -215,6 +204,8 @@ class PoolProcessor(Processor):
             return command.response.FromString(stored)
         engine = self._engine(command.pool)
         asked = command.complete(engine, command.asked)
+        if isinstance(asked.body, StartConversation):
+            await self._must_begin_here(tx, draft, (command.pool, asked.body.conversation_id))
         if isinstance(asked.body, PutAgent):
             async with tx.transaction():  # with a refusal the name is free again
                 await roster.reserve(tx, command.pool, asked.body.agent)
@@ -224,6 +215,14 @@ class PoolProcessor(Processor):
         response = command.respond(engine)
         self._keep(draft, command, response)
         return response
+
+    async def _must_begin_here(self, tx: Connection, draft: Draft, named: Named) -> None:
+        new = self._strangers.among([named])
+        if new:
+            await self._strangers.note(tx, new, set(), draft.now)
+            await self._strangers.look(tx, new)
+            if (place := self._strangers.place(*named)) is not None:
+                raise refusals.already_there(place.conversation_id, place.pool)
 
     def _keep(self, draft: Draft, command: RunCommand | ApplyDocument, response: Message) -> None:
         data = response.SerializeToString()
@@ -241,7 +240,7 @@ class PoolProcessor(Processor):
         await roster.must_not_clash(tx, parsed)
         await store.put_config(tx, parsed)
         draft.messages.append(wire_config.config_record(parsed, traceparent))
-        for pool in (p for p in wire_config.pools_of(parsed) if p in self._engines):
+        for pool in news.of_tenant(self._engines, document.tenant):
             self._configure(draft, pool, Configure(wire_config.to_pool_configured(parsed, pool)))
         response = ApplyConfigResponse(version=parsed.version)
         self._keep(draft, document, response)
@@ -285,3 +284,9 @@ class PoolProcessor(Processor):
     async def close(self) -> None:
         """The partition is lost, or a transaction failed: watchers begin again."""
         self._watchers.end()
+
+
+def _begun(requests: Sequence[Request]) -> list[Named]:
+    """The conversations that commands want to begin."""
+    asked = [r.content for r in requests if isinstance(r.content, RunCommand)]
+    return [(c.pool, c.asked.body.conversation_id) for c in asked if isinstance(c.asked.body, StartConversation)]

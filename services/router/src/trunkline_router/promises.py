@@ -69,7 +69,8 @@ def not_delivered(to: Engine, c: Conversation, message_id: str) -> None:
 def keep(to: Engine, c: Conversation, unanswered: tuple[Unanswered, ...]) -> None:
     """An order by due time follows who waits for an answer; every other order is static (routing 3.4)."""
     since = min((one.at for one in unanswered), default=None)
-    moves = c.status is Status.QUEUED and to.pool.teams[c.team].order is Order.EDF and since != c.unanswered_since
+    team = to.pool.teams.get(c.team)  # it may be gone: see leaving.py
+    moves = c.status is Status.QUEUED and team and team.order is Order.EDF and since != c.unanswered_since
     if moves:
         to.dequeue(c)
     if since != c.unanswered_since and c.unanswered:

@@ -9,7 +9,9 @@ from trunkline.inbound.v1.inbound_event_pb2 import InboundEvent
 from trunkline_common import telemetry
 from trunkline_common.kafka import Outgoing
 
-from trunkline_router import handover, wire, wire_handover
+from trunkline_router import handover, leaving, wire, wire_handover
+from trunkline_router.handed import Place
+from trunkline_router.pool import Pool
 from trunkline_router.state import Engine
 
 
@@ -25,18 +27,35 @@ def records_of(engine: Engine, published: ConversationEvent, traceparent: str) -
     return found
 
 
-def sent_on(engine: Engine | None, event: InboundEvent, now: datetime, traceparent: str) -> Outgoing | None:
+def decides(engine: Engine | None) -> bool:
+    """Whether there is a pool: one with a configuration, also one that the newest has dropped."""
+    return engine is not None and (bool(engine.pool.teams) or engine.pool.dropped)
+
+
+def sent_on(
+    engine: Engine | None, event: InboundEvent, now: datetime, traceparent: str, seen: Place | None = None
+) -> Outgoing | None:
     """What comes for a conversation that another pool has follows it; what came to a pool that is not goes back.
 
-    None: it is decided about here.
+    `seen`: where one is that is new here. None: it is decided about here.
     """
-    if engine is None or not engine.pool.teams:
+    if engine is None or not decides(engine):
         nobody = event.from_pool and (event.hand_over.team or not event.HasField("hand_over"))
         return wire_handover.returned_record(event, now, traceparent) if nobody else None
-    if event.HasField("hand_over"):
-        return None
-    elsewhere = handover.whereabouts(engine.pool, event.conversation_id, merged=event.HasField("message"))
-    if elsewhere is None:
+    place = None if event.HasField("hand_over") else _place(engine.pool, event, seen)
+    if place is None:
         return None
     telemetry.count("trunkline.handover.forwarded", 1)
-    return wire_handover.forwarded_record(event, elsewhere, now, traceparent)
+    return wire_handover.forwarded_record(event, place, now, traceparent)
+
+
+def _place(pool: Pool, event: InboundEvent, seen: Place | None) -> Place | None:
+    """Where it is decided about; None: here."""
+    gone = handover.whereabouts(pool, event.conversation_id, merged=event.HasField("message"))
+    if gone is not None:
+        return handover.place_of(gone)
+    if event.conversation_id in pool.conversations:
+        return None
+    if seen is None and pool.dropped and event.HasField("message"):  # nothing begins here any more
+        return Place(event.conversation_id, leaving.destination(pool, event.account)[0], 0)
+    return seen

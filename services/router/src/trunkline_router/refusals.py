@@ -141,13 +141,15 @@ def changed_meanwhile(conversation: Conversation, expected: int) -> Refusal:
     )
 
 
-def already_there(conversation_id: str) -> Refusal:
-    """A conversation of that id exists."""
+def already_there(conversation_id: str, pool: str = "") -> Refusal:
+    """A conversation of that id exists; `pool`: in another one."""
+    where = f" in pool {pool}" if pool else ""
     return Refusal(
         "ALREADY_EXISTS",
         "CONVERSATION_EXISTS",
-        f"conversation {conversation_id} exists already; write into it",
+        f"conversation {conversation_id} exists already{where}; write into it",
         conversation_id=conversation_id,
+        **({"pool": pool} if pool else {}),
     )
 
 

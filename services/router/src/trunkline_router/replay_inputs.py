@@ -56,9 +56,14 @@ class Own:
         return named if named in self.before.agents else min(self.before.agents, default="")
 
 
+def from_outside(event: e.Event) -> bool:
+    """Whether somebody asked for it; what comes from another pool does, also where nobody transferred it."""
+    return event.actor.type is not ActorType.SYSTEM or isinstance(event.payload, ConversationTakenOver)
+
+
 def asked_of(group: Sequence[e.Event], before: Pool) -> i.Input:
     """What was asked. Raises Unreadable."""
-    own = Own([one for one in group if one.actor.type is not ActorType.SYSTEM], before)
+    own = Own([one for one in group if from_outside(one)], before)
     # Who may act on conversations of others is not held up by a limit; where the limit counted, they were not.
     limited = own.has(e.ConversationTransferred) and own.the(e.ConversationTransferred).asked_team != ""
     actor = own.events[0].actor if own.events else SYSTEM
@@ -119,7 +124,9 @@ def _due(own: Own) -> DuePreview:
 
 def _take_over(own: Own) -> TakeOver:
     taken, name = own.the(ConversationTakenOver), own.id(ConversationTakenOver)
-    return TakeOver(name, taken.from_pool, taken.team, taken.agent_id, own.events[0].occurred_at, taken.state)
+    first = own.events[0]
+    removed = first.actor.type is ActorType.SYSTEM
+    return TakeOver(name, taken.from_pool, taken.team, taken.agent_id, first.occurred_at, taken.state, removed)
 
 
 def _wrote_first(own: Own) -> bool:

@@ -55,7 +55,7 @@ class ListCalls(Calls):
         terms, order = _parsed(request)
         bound = (caller().tenant, "ListConversations", request.filter, request.order_by)
         size, cursor = page_size(request.page_size), self._tokens.open(request.page_token, *bound)
-        pools = await self._pools(context)
+        pools = await self._directory.everywhere(caller().tenant)
         pool, after = (cursor[0], cursor[1]) if cursor else (pools[0], None)
         following = next((p for p in pools if p > pool), None)
 

@@ -41,6 +41,7 @@ from trunkline_router.pool_events import (
     AgentRespondsAgain,
     AgentStoppedResponding,
 )
+from trunkline_router.replay_inputs import from_outside
 
 #: What people are taken to need where the period has no example of it.
 HANDLING_S, ACCEPT_S, SILENT_S = 600.0, 5.0, 60.0
@@ -179,7 +180,7 @@ class Reader:
         return self.record
 
     def _from_outside(self, group: Sequence[Event]) -> bool:
-        own = [one for one in group if one.actor.type is not ActorType.SYSTEM]
+        own = [one for one in group if from_outside(one)]
         return any(isinstance(one.payload, OUTSIDE) for one in own) or any(self._on_waiting(one) for one in own)
 
     def _on_waiting(self, event: Event) -> bool:

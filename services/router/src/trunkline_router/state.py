@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import heapq
+from collections import deque
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from trunkline_router.index import Index, Place
-from trunkline_router.pool import Agent, Conversation, Pool, Status
+from trunkline_router.pool import ENDED, Agent, Conversation, Pool, Status
 from trunkline_router.routing import ANY_CHANNEL, ChannelClass
 from trunkline_router.tools import PLAIN, Tools
 from trunkline_router.waiting import Waiting
@@ -33,6 +34,8 @@ class Engine:
     #: Conversations that entered a step they might skip.
     entered: list[str] = field(default_factory=list)
     candidates: list[tuple[Place, int, str]] = field(default_factory=list)
+    #: What is open in a pool that was dropped, oldest first. Some may have gone: see `leaves`.
+    leaving: deque[str] = field(default_factory=deque)
     _classes: dict[str, ChannelClass] = field(default_factory=dict)
     _timers_limit: int = 4096
     _named: dict[str, ChannelClass] = field(default_factory=dict)
@@ -61,6 +64,8 @@ class Engine:
         queued = (c for c in pool.conversations.values() if c.status is Status.QUEUED and c.team in pool.teams)
         for conversation in sorted(queued, key=self.place):  # in order, each is added at an end
             self.enqueue(conversation)
+        rest = (c for c in pool.conversations.values() if c.status not in ENDED) if pool.dropped else ()
+        self.leaving = deque(c.id for c in sorted(rest, key=lambda c: c.ordinal))
 
     def channel_class(self, channel: str) -> ChannelClass:
         """The class of a channel; one that no class names weighs 1."""
@@ -129,8 +134,16 @@ class Engine:
             heapq.heappush(self.rates, (when, agent.config.id))
 
     def next_due(self) -> datetime | None:
-        """When to look again; perhaps in vain."""
+        """When to look again; perhaps in vain. A pool that was dropped has no time to lose, and no other timers."""
+        if self.pool.dropped:
+            return self.pool.last_at if self.leaves() else None
         return min((heap[0][0] for heap in (self.timers, self.rates) if heap), default=None)
+
+    def leaves(self) -> bool:
+        """Whether anything is left to go on elsewhere."""
+        while self.leaving and self.pool.conversations[self.leaving[0]].status in ENDED:
+            self.leaving.popleft()
+        return bool(self.leaving)
 
     def pass_time(self, now: datetime) -> None:
         """What becomes possible by time alone."""

@@ -13,6 +13,7 @@ from trunkline_common.postgres import Connection, Pool, unlimited
 from trunkline_router import wire
 from trunkline_router.events import Event
 from trunkline_router.fold import evolve
+from trunkline_router.handed import ConversationHandedOver, Sighting
 from trunkline_router.pool import Pool as PoolState
 from trunkline_router.state import Engine
 from trunkline_router.toolbox import TOOLS
@@ -48,6 +49,11 @@ select state from (
     union all
     (select pool_seq, state from pool_checkpoint where pool = $1 and pool_seq < $2 order by pool_seq desc limit 1)
 ) as found order by pool_seq desc limit 1
+"""
+#: One look at an index for a conversation that nobody has.
+SIGHTINGS = """
+select distinct on (conversation_id, pool) conversation_id, pool, event from pool_log
+where conversation_id = any($1) and conversation_id <> '' order by conversation_id, pool, pool_seq desc
 """
 NEW_INBOX = """
 insert into inbox (event_id, seen_at) select id, $2 from unnest($1::uuid[]) as id
@@ -131,6 +137,34 @@ async def newest_by_pool(
     return [(row["pool"], wire.from_pool_event(row["event"])) for row in rows]
 
 
+async def sightings(tx: Connection, tenant: str, conversations: Sequence[str]) -> dict[str, list[Sighting]]:
+    """What the tenant's pools have in their logs of those conversations: the last of each; mostly nothing."""
+    rows = await tx.fetch(SIGHTINGS, sorted(conversations))
+    found: dict[str, list[Sighting]] = {}
+    for row in rows:
+        if row["pool"].startswith(f"{tenant}/"):
+            last = wire.from_pool_event(row["event"])
+            to_pool = last.payload.to_pool if isinstance(last.payload, ConversationHandedOver) else ""
+            found.setdefault(row["conversation_id"], []).append(Sighting(row["pool"], last.seq, to_pool))
+    return found
+
+
+async def pools_of(connection: Connection | Pool, tenants: Sequence[str]) -> list[str]:
+    """Every pool of the tenants that ever decided something, also those that no document has any more."""
+    rows = await connection.fetch(
+        "select pool from pool_snapshot where split_part(pool, '/', 1) = any($1) order by pool", tenants
+    )
+    return [row["pool"] for row in rows]
+
+
+async def newest_versions(connection: Connection | Pool, tenants: Sequence[str]) -> dict[str, int]:
+    """The version in force of each of the tenants."""
+    rows = await connection.fetch(
+        "select tenant, max(version) as version from config where tenant = any($1) group by tenant", tenants
+    )
+    return {row["tenant"]: row["version"] for row in rows}
+
+
 async def snapshot(tx: Connection, part: int, state: PoolState, checkpoint_every: int = CHECKPOINT_EVERY) -> None:
     """Write the pool as it is; of those before one in so many events stays."""
     await tx.execute(SNAPSHOT, state.id, part, state.seq, wire.dump_pool(state), checkpoint_every)
@@ -140,7 +174,7 @@ async def unseen(tx: Connection, event_ids: Sequence[str], now: datetime) -> set
     """Those of the event ids that were never handled; they count as handled from here on."""
     if not event_ids:
         return set()
-    rows = await tx.fetch(NEW_INBOX, [UUID(e) for e in event_ids], now)
+    rows = await tx.fetch(NEW_INBOX, [UUID(e) for e in sorted(event_ids)], now)  # two owners wait in the same order
     return {str(row["event_id"]) for row in rows}
 
 

@@ -32,7 +32,7 @@ SHORT = ("first_response_s", "next_response_s")
 
 
 def to_pool_configured(config: stored.TenantConfig, pool: str) -> PoolConfigured:
-    """The part of a tenant's configuration that concerns one pool ("tenant/pool")."""
+    """The part of a tenant's configuration that concerns one pool ("tenant/pool"), also one that it does not have."""
     name = pool.partition("/")[2]
     found = (read(TeamConfig, t) for t in config.teams if t.pool == name)
     teams = tuple(replace(t, calendar=t.calendar or config.calendar) for t in found)
@@ -42,7 +42,7 @@ def to_pool_configured(config: stored.TenantConfig, pool: str) -> PoolConfigured
         version=config.version,
         teams=teams,
         agents=tuple(read(AgentConfig, a) for a in config.agents if ids & set(a.teams)),
-        accounts=tuple(sorted((a.id, a.team) for a in config.accounts if a.team in ids)),
+        accounts=tuple(sorted((a.id, a.team) for a in config.accounts if a.team in ids or not ids)),
         policies=tuple(read(PolicyConfig, p) for p in config.policies if ids.issuperset(s.team for s in p.steps)),
         channel_classes=tuple(read(ChannelClass, c) for c in config.channel_classes),
         priorities=tuple(sorted(config.priorities.items())) or PRIORITIES,

@@ -10,10 +10,9 @@ from trunkline_common import cloudevents
 from trunkline_common.errors import InvalidMessage
 from trunkline_common.kafka import Outgoing
 
-from trunkline_router.facts import Actor
-from trunkline_router.handed import ConversationState, TakeOver
+from trunkline_router.facts import Actor, ActorType
+from trunkline_router.handed import ConversationState, Place, TakeOver
 from trunkline_router.handover import forwarded_id, hand_over_id
-from trunkline_router.pool import Conversation
 from trunkline_router.protomap import from_timestamp, read
 
 INBOUND = "trunkline.inbound.v1"
@@ -31,7 +30,8 @@ def to_take_over(event: InboundEvent) -> TakeOver:
     """What the engine is asked."""
     handed = event.hand_over
     at, state = from_timestamp(event.received_time), read(ConversationState, handed.state)
-    return TakeOver(event.conversation_id, event.from_pool, handed.team, handed.agent_id, at, state)
+    removed = actor_of(event).type is ActorType.SYSTEM
+    return TakeOver(event.conversation_id, event.from_pool, handed.team, handed.agent_id, at, state, removed)
 
 
 def actor_of(event: InboundEvent) -> Actor:
@@ -57,10 +57,10 @@ def hand_over_record(published: ConversationEvent, traceparent: str) -> Outgoing
     return _record(made, from_timestamp(published.occurred_at), traceparent)
 
 
-def forwarded_record(event: InboundEvent, c: Conversation, now: datetime, traceparent: str) -> Outgoing:
+def forwarded_record(event: InboundEvent, place: Place, now: datetime, traceparent: str) -> Outgoing:
     """The record that follows a conversation to the pool that has it now."""
-    made = _onward(event, c.moved_to, forwarded_id(event.event_id, c))
-    made.conversation_id = c.id
+    made = _onward(event, place.pool, forwarded_id(event.event_id, place))
+    made.conversation_id = place.conversation_id
     return _record(made, now, traceparent)
 
 

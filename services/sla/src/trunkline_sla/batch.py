@@ -35,7 +35,10 @@ class Steps:
     def take(self, found: Logged, version: int) -> None:
         """One entry of the log, with the version of the configuration in force at its time."""
         key, versions = found.conversation_id, self._versions(found.tenant)
-        before = self._after.get(key) or Conversation(found.tenant, key)
+        known, version = self._after.get(key) or Conversation(found.tenant, key), max(version, found.entry.version)
+        before = conversations.in_force(known, version, versions, until=found.entry.at)
+        if before is not known:  # what that ends is of the team that it was with
+            self._put(known, before, known.traceparent, 0)
         after = conversations.follow(before, found.entry, version, versions, found.traceparent)
         self._put(before, after, found.traceparent, found.entry.seq)
 

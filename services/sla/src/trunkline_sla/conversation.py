@@ -98,7 +98,7 @@ def rezoned(found: Conversation, now: datetime, versions: Versions) -> Conversat
     clocks = found.state.current.values() if found.state else ()
     moved = [clock.metric for clock in clocks if clock.open and armed(clock).due_at != clock.due_at]
     if not moved:
-        return found
+        return replace(found)  # another one: it is to be written, with this zone data
     at = _floor(now)
     return take(_looked(found, at), Entry(What.REZONED, at, version=found.version, reason=" ".join(moved)), versions)
 

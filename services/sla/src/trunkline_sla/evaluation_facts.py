@@ -93,3 +93,8 @@ def fact_key(fact: Fact) -> str:
 def breach_key(retraction: Fact) -> str:
     """The key of the breach that a retraction takes back."""
     return f"{retraction.metric}/{retraction.cycle}/{FactKind.BREACHED}/{retraction.retracted}"
+
+
+def retraction_key(clock: Clock, number: int) -> str:
+    """The key by which the taking back of a breach of the cycle is known: 0 is that of the first."""
+    return f"{clock.metric}/{clock.cycle}/{FactKind.BREACH_RETRACTED}/{number}"

@@ -47,7 +47,8 @@ class Work:
         self.setting, self.status, self.begun_at = state.setting, state.status, state.begun_at
         self.outbound, self.replied = state.outbound, state.replied
         self.unanswered, self.replies = state.unanswered, state.replies
-        self.current, self.past = dict(state.current), dict(state.past)
+        # in one order, whatever the order they were read in: what is decided and said must not depend on it
+        self.current, self.past = dict(sorted(state.current.items())), dict(state.past)
         self.facts: list[Fact] = []
 
     def after(self, state: State, at: datetime) -> State:

@@ -54,10 +54,11 @@ def _rule(rule: SlaRule, earlier: Sequence[SlaRule]) -> Iterator[Problem]:
 
 
 def _warnings(policy: SlaPolicy) -> Iterator[Problem]:
-    targets = [*(rule.target_s for rule in policy.rules), policy.first_response_s, policy.next_response_s]
+    every = [*(rule.target_s for rule in policy.rules), policy.first_response_s, policy.next_response_s]
+    targets = [seconds for seconds in every if seconds > 0]
     for name, values, least, most in (
         ("warnings_percent", policy.warnings_percent, 1, 99),
-        ("warnings_remaining_s", policy.warnings_remaining_s, 1, max(targets, default=0) - 1),
+        ("warnings_remaining_s", policy.warnings_remaining_s, 1, min(targets, default=0) - 1),
     ):
         if len(values) > MOST_WARNINGS:
             yield name, f"names more than {MOST_WARNINGS}"

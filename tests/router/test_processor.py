@@ -1,0 +1,143 @@
+"""The owner of a partition, its pools read from PostgreSQL again and again."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from trunkline.inbound.v1.inbound_event_pb2 import InboundEvent
+from trunkline_common.clock import utc_now
+from trunkline_common.partitions import Claim
+from trunkline_common.postgres import Pool, transaction
+from trunkline_common.processor import Batch, Effects, Request
+from trunkline_router import leaving, store, wire_handover
+from trunkline_router.advice import Advisor
+from trunkline_router.engine import SYSTEM, handle
+from trunkline_router.facts import CustomerLookup
+from trunkline_router.inputs import Configure, Input
+from trunkline_router.lookup import not_asked
+from trunkline_router.pool import Pool as PoolState
+from trunkline_router.processor import PoolProcessor
+from trunkline_router.requests import Read
+from trunkline_router.state import Engine
+from trunkline_router.wire_config import to_pool_configured
+
+from tests import kit
+from tests.router.given import CUSTOMER, message
+from tests.router.pools import document
+
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(60), pytest.mark.asyncio(loop_scope="session")]
+#: No process that runs beside has it.
+PARTITION = 1000
+
+
+async def nobody(event: InboundEvent) -> CustomerLookup:
+    """No timeline."""
+    return CustomerLookup(fallback=f"nobody knows {event.channel}")
+
+
+class Owner:
+    """A process that owns the partition of a pool, with all that it sends."""
+
+    def __init__(self, db: Pool, tenant: str) -> None:
+        self.db, self.tenant, self.sent = db, tenant, list[Any]()
+        self.processor = PoolProcessor(db, Advisor(nobody, not_asked))
+
+    async def claim(self) -> None:
+        """Begin with what is committed."""
+        self.processor = PoolProcessor(self.db, Advisor(nobody, not_asked))
+        await self.processor.load(self.db, Claim("router", "trunkline.inbound.v1", PARTITION, 1))
+
+    async def handle(self, *requests: Any, commit: bool = True) -> Effects:
+        """One batch; without a COMMIT as if it had died before."""
+        batch = Batch([], [Request(r) for r in requests], utc_now() + timedelta(seconds=1))
+        await self.processor.prepare(batch)
+        async with self.db.acquire() as tx:
+            ends = tx.transaction()
+            await ends.start()
+            found = await self.processor.process(tx, batch)
+            await (ends.commit() if commit else ends.rollback())
+        self.sent += found.messages if commit else []
+        return found
+
+    def idle(self) -> bool:
+        """Whether nothing is due."""
+        return self.processor.next_due() is None
+
+    def handed_over(self) -> list[str]:
+        """The conversations that were sent to another pool."""
+        events = [InboundEvent.FromString(m.value) for m in self.sent if m.topic == wire_handover.INBOUND]
+        return [e.conversation_id for e in events if e.HasField("hand_over")]
+
+
+async def pool_with(db: Pool, waiting: int) -> tuple[Owner, list[str]]:
+    """A pool of a tenant of its own, in which so many conversations wait; its document has been dropped meanwhile."""
+    tenant = f"t-{kit.new_id()}"
+    engine = Engine(PoolState(f"{tenant}/c"))
+    first, second = document(1, ["a", "c"], "c"), document(2, ["a"], "a")
+    first.tenant = second.tenant = tenant
+    first.agents.pop()
+    handle(engine, Input(Configure(to_pool_configured(first, engine.pool.id)), "config/1", SYSTEM), utc_now())
+    names = [kit.new_id() for _ in range(waiting)]
+    for name in names:
+        handle(engine, Input(message(name), kit.new_id(), CUSTOMER), utc_now())
+    async with transaction(db) as tx:
+        await tx.execute("delete from pool_snapshot where part = $1", PARTITION)
+        await store.snapshot(tx, PARTITION, engine.pool)
+        for config in (first, second):
+            await store.put_config(tx, config)
+    return Owner(db, tenant), names
+
+
+async def test_a_document_that_nobody_was_told_of_is_found_by_who_owns_the_pool_next(db: Pool) -> None:
+    """It came into force while the partition was between owners."""
+    owner, names = await pool_with(db, 1)
+    await owner.claim()
+    assert not owner.idle()
+    await owner.handle()
+    assert owner.handed_over() == names
+    assert owner.idle()
+
+
+async def test_who_owns_no_pool_or_nothing_new_has_nothing_to_do(db: Pool) -> None:
+    """After the first look."""
+    owner, _ = await pool_with(db, 0)
+    await owner.claim()
+    await owner.handle()
+    assert owner.idle()
+    await owner.claim()
+    assert (await owner.handle()).messages == []
+    assert owner.idle()
+    async with transaction(db) as tx:
+        await tx.execute("delete from pool_snapshot where part = $1", PARTITION)
+    await owner.claim()
+    assert owner.idle()
+
+
+async def test_what_leaves_a_pool_leaves_once_whoever_owns_it_in_between(
+    db: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A transaction that did not end left everything where it was; its successor goes on from there."""
+    monkeypatch.setattr(leaving, "BATCH", 2)
+    owner, names = await pool_with(db, 5)
+    await owner.claim()
+    sizes = []
+    while not owner.idle():
+        before = len(owner.handed_over())
+        await owner.handle(commit=False)
+        await owner.claim()
+        await owner.handle()
+        sizes.append(len(owner.handed_over()) - before)
+    assert owner.handed_over() == names
+    assert sizes == [2, 2, 1]
+
+
+async def test_a_pool_that_was_dropped_still_answers(db: Pool) -> None:
+    """What it has is shown as it is."""
+    owner, [name] = await pool_with(db, 1)
+    await owner.claim()
+    [status] = (
+        await owner.handle(Read(f"{owner.tenant}/c", lambda engine: engine.pool.conversations[name].status))
+    ).answers
+    assert status == "QUEUED"
