@@ -888,6 +888,7 @@ class ConversationTransferred(_message.Message):
     from_agent_id: _builtins.str
     to_team: _builtins.str
     reason: _builtins.str
+    """What the actor says; of SYSTEM "pool removed": the configuration has no such pool any more."""
     to_agent_id: _builtins.str
     """Empty: to the team's queue."""
     asked_team: _builtins.str

@@ -241,7 +241,7 @@ class HandOver(_message.Message):
     """Who is to have it; empty: the team's queue."""
     @_builtins.property
     def actor(self) -> _common_pb2.Actor:
-        """Who transferred it."""
+        """Who transferred it; SYSTEM: nobody, its pool is gone from the configuration, and it keeps its place."""
 
     @_builtins.property
     def state(self) -> _conversation_state_pb2.ConversationState: ...

@@ -214,7 +214,7 @@ class PoolConfigured(_message.Message):
     def agents(self) -> _containers.RepeatedCompositeFieldContainer[Global___PoolAgent]: ...
     @_builtins.property
     def accounts(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """Team by channel account."""
+        """Team by channel account. Where there is no team the configuration has dropped the pool, and these are the tenant's."""
 
     @_builtins.property
     def policies(self) -> _containers.RepeatedCompositeFieldContainer[Global___PoolPolicy]:

@@ -54,8 +54,7 @@ create table clock (
     current boolean not null,
     doc jsonb not null
 );
-create index clock_conversation on clock (conversation_id);
-create index clock_current on clock (conversation_id) where current;
+create index clock_conversation on clock (conversation_id, current);
 create index clock_armed on clock (part) where next_at is not null;
 create index clock_at_risk on clock (tenant, due_at, clock_id) where state = 'running' and breached_at is null;
 create index clock_ended on clock (tenant, ended_at) where ended_at is not null;
