@@ -207,7 +207,7 @@ async def read_topic(bootstrap: str, topic: str) -> list[Any]:
 async def outbound_messages(bootstrap: str) -> list[OutboundMessage]:
     """Every message to customers that is in the topic now; who is typing is no message."""
     records = await read_topic(bootstrap, "trunkline.outbound.v1")
-    ours = [r for r in records if dict(r.headers)["ce_type"] == b"trunkline.outbound.v1.OutboundMessage"]
+    ours = [r for r in records if dict(r.headers).get("ce_type") == b"trunkline.outbound.v1.OutboundMessage"]
     return [OutboundMessage.FromString(r.value) for r in ours]
 
 
