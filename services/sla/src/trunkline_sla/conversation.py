@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -145,11 +145,3 @@ def _changed(made: Setting, entry: Entry) -> Event:
 
 def _floor(at: datetime) -> datetime:
     return at.replace(microsecond=0)
-
-
-def retell(tenant: str, conversation_id: str, entries: Iterable[Entry], versions: Versions) -> Conversation:
-    """A conversation made anew from its history, with everything that was published."""
-    found = Conversation(tenant, conversation_id)
-    for entry in entries:
-        found = take(found, entry, versions)
-    return found
