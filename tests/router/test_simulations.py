@@ -44,9 +44,9 @@ async def test_it_ends_with_who_asked(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("kind", "policy"), [("simulate", "SCHED_IDLE"), ("replay", "SCHED_OTHER")])
 def test_it_gives_way_to_the_engine(kind: str, policy: str) -> None:
     """Somebody waits for a replay: that is only nice; a simulation is so to all processes of the machine."""
-    shown = "os.sched_getscheduler(0), os.nice(0), past.AUTOGROUP.exists() and past.AUTOGROUP.read_text().split()[-1]"
+    shown = "os.sched_getscheduler(0), os.nice(0), past.AUTOGROUP.exists() and past.AUTOGROUP.read_text().split()[-1:]"
     code = f"import os; from trunkline_router import past; past.give_way({kind!r}); print({shown})"
     said = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=60).stdout
     scheduler, nice, group = said.split()
     assert (int(scheduler), nice) == (getattr(os, policy), "19")
-    assert group == "False" or (group == "19") == (kind == "simulate")
+    assert group == "False" or (group == "['19']") == (kind == "simulate")  # [] in the first session of a machine
