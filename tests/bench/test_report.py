@@ -25,10 +25,18 @@ def result(name: str = "loop", *, ours: float = 90.0, goal: Goal | None = None, 
     )
 
 
-def test_value_and_baseline_are_medians_and_the_ratio_is_theirs() -> None:
+def test_value_and_baseline_are_medians() -> None:
     """One slow run changes nothing."""
     found = result()
     assert (found.value, found.baseline, found.ratio) == (90.0, 100.0, 0.9)
+
+
+def test_the_ratio_is_of_what_ran_side_by_side() -> None:
+    """A machine that became slower between the runs slowed both of a pair; the medians are of different ones."""
+    found = in_turn(
+        "drift", "s", [100, 40, 90], [200, 50, 60], goal=None, higher_is_better=False, measured_on="", baseline_is=""
+    )
+    assert (found.value, found.baseline, found.ratio) == (90, 60, 0.8)
 
 
 @pytest.mark.parametrize(

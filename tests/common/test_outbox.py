@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
-from dataclasses import replace
 
 import pytest
 import pytest_asyncio
@@ -94,7 +93,7 @@ async def test_what_the_group_reads_itself_leaves_when_all_before_it_is_acknowle
     """Who reads it may publish at once: that must not get before what is still on its way from here."""
     rows = [("log", "a1"), ("log", "a2"), ("in", "to b"), ("in", "to c"), ("log", "a3"), ("in", "to d"), ("log", "a4")]
     async with transaction(one.pool) as tx:
-        await outbox.write(tx, "g", 0, [replace(message(text), topic=topic) for topic, text in rows])
+        await outbox.write(tx, "g", 0, [message(text)._replace(topic=topic) for topic, text in rows])
     producer = Acknowledging()
     assert await Relay(one.pool, producer, "g", 0, "in").drain() == len(rows)
     assert producer.sent == [text.encode() for _, text in rows]

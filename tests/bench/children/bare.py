@@ -27,7 +27,7 @@ OUTBOX = """
 insert into outbox (grp, part, topic, key, value, headers)
 select $1, $2, $3, * from unnest($4::bytea[], $5::bytea[], $6::text[])
 """
-PENDING = "select id, key, value, headers from outbox where grp = $1 and part = 0 order by id limit 2000"
+PENDING = "select id, key, value, headers from outbox where grp = $1 and part = 0 order by id limit 4000"
 SENT = "delete from outbox where grp = $1 and part = 0 and id = any($2::bigint[])"
 CHUNK = 4000
 
@@ -116,7 +116,9 @@ async def main(asked: task.Task) -> dict[str, Any]:
                 meter.begin()
                 await _transact(pool, asked, batches, next_offset)
                 meter.add(sum(map(len, batches.values())))
-                relay.wake.set()
+                if not asked.get("hold"):
+                    relay.wake.set()
+        relay.wake.set()
         await work.published(pool)
         found = meter.found()
         relaying.cancel()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 from google.protobuf.message import DecodeError
@@ -52,12 +53,25 @@ class Keep(Processor):
         self._meter.add(self._in_hand)
 
 
+class Held(Producer):
+    """Publishes nothing before all is committed: the consumer's loop by itself."""
+
+    def __init__(self, until: asyncio.Event) -> None:
+        super().__init__(task.bootstrap(), "bench")
+        self._until = until
+
+    async def send_all(self, messages: Sequence[Outgoing]) -> int:
+        """When the meter has stopped."""
+        await self._until.wait()
+        return await super().send_all(messages)
+
+
 async def main(asked: task.Task) -> dict[str, Any]:
     """Drain `total` records."""
     meter = task.Meter(asked["total"], asked.get("marks", []))
     async with (
         postgres.connect(task.database_url(), asked["schema"]) as pool,
-        Producer(task.bootstrap(), "bench") as producer,
+        Held(meter.done) if asked.get("hold") else Producer(task.bootstrap(), "bench") as producer,
         asyncio.TaskGroup() as tasks,
     ):
         consumer = _consumer(asked, pool, producer, meter)

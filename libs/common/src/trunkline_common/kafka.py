@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
@@ -33,8 +34,7 @@ __all__ = [
 GroupConsumer = AIOKafkaConsumer
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """One record as read. `headers` keeps the last of equal names; `timestamp_ms` is the broker's or producer's."""
 
     topic: str
@@ -47,14 +47,13 @@ class Record:
     traceparent: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Outgoing:
+class Outgoing(NamedTuple):
     """One record to be written."""
 
     topic: str
     key: bytes | None
     value: bytes | None
-    headers: Mapping[str, bytes] = field(default_factory=dict)
+    headers: Mapping[str, bytes] = MappingProxyType({})
 
 
 @lru_cache(maxsize=1 << 16)
@@ -192,24 +191,20 @@ class Producer:
         One batch per partition in flight means a failed batch cannot be overtaken by the one after it.
         """
         async with self._usable() as producer:
-            builders: dict[TopicPartition, Any] = {}
+            partitions = {t: len(await producer.partitions_for(t)) for t in {message.topic for message in messages}}
+            builders: dict[tuple[str, int], Any] = {}
             taken = 0
             for message in messages:
-                tp = await self._place(producer, message)
-                if tp not in builders:
-                    builders[tp] = producer.create_batch()
-                builder = builders[tp]
+                place = message.topic, partition_for(message.key or b"", partitions[message.topic])
+                if place not in builders:
+                    builders[place] = producer.create_batch()
                 headers = list(message.headers.items())
-                if builder.append(timestamp=None, key=message.key, value=message.value, headers=headers) is None:
+                if not builders[place].append(timestamp=None, key=message.key, value=message.value, headers=headers):
                     break
                 taken += 1
-            futures = [await producer.send_batch(b, tp.topic, partition=tp.partition) for tp, b in builders.items()]
+            futures = [await producer.send_batch(b, topic, partition=p) for (topic, p), b in builders.items()]
             await asyncio.gather(*futures)
         return taken
-
-    async def _place(self, producer: AIOKafkaProducer, message: Outgoing) -> TopicPartition:
-        partitions = await producer.partitions_for(message.topic)
-        return TopicPartition(message.topic, partition_for(message.key or b"", len(partitions)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import cache
 from typing import Literal, get_args
 
@@ -213,7 +212,7 @@ def process_spans(records: Sequence[Record], group: str) -> tuple[list[Span], li
         span = process_span(record, group, header.decode("latin-1")) if header else None
         if span is not None:
             spans.append(span)
-        continued.append(replace(record, traceparent=traceparent(span)) if span is not None else record)
+        continued.append(record._replace(traceparent=traceparent(span)) if span is not None else record)
     return spans, continued
 
 

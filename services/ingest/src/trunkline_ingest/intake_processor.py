@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime
 
 from trunkline.config.v1.config_pb2 import TenantConfig
@@ -67,4 +66,4 @@ def within_limits(record: Record) -> Record:
     if size(record) <= LARGEST_DEAD_LETTER:
         return record
     value = (record.value or b"")[:LARGEST_RECORD]
-    return replace(record, key=(record.key or b"")[:1024], value=value, headers={"dlq.cut": str(size(record)).encode()})
+    return record._replace(key=(record.key or b"")[:1024], value=value, headers={"dlq.cut": str(size(record)).encode()})
