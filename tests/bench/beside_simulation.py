@@ -111,14 +111,14 @@ def _lives(process: psutil.Process) -> bool:
 
 async def measure(bench: Bench) -> list[Result]:
     """Messages a second through the router, and the time to a command's acknowledgement."""
-    count, calls = bench.count(2000, 300), bench.count(150, 10)
+    count, calls = bench.count(1500, 300), bench.count(100, 10)
     async with bench.services("router") as services, kit.desk(services, TENANT) as desk:
         await kit.apply_config(services, TENANT, DOCUMENT)
         simulation = Simulation(services, datetime.now(UTC))
         for agent in AGENTS:
             await desk.presence(agent)
         conversation = await _conversation(bench, desk)
-        await drained(bench, services, ["router"], [TENANT], bench.count(60_000, 20_000))  # what is simulated
+        await drained(bench, services, ["router"], [TENANT], bench.count(40_000, 20_000))  # what is simulated
         router = psutil.Process(services.process("router").pid)
         messages = _measured(router, lambda: drained(bench, services, ["router"], [TENANT], count))
         commands = _measured(router, lambda: _p50_ms(desk, conversation, calls))
@@ -148,7 +148,7 @@ async def _in_turn(bench: Bench, simulation: Simulation, unit: str, load: Load) 
     """Beside a simulation and alone; the order changes, as a pool that grows is slower."""
     pairs: Pairs = []
     await load()
-    while len(pairs) < bench.count(16, 1):
+    while len(pairs) < bench.count(14, 1):
         await simulation.ready()
         first = await load() if len(pairs) % 2 else None
         beside = await simulation.beside(load)

@@ -81,7 +81,7 @@ def _turn(
 ) -> tuple[float, float]:
     """Seconds per call: ours, the library's."""
     mine = _seconds(ours, list(asked) * bench.count(200, 2))
-    theirs = _seconds(library, asked[: bench.count(100, 2)])
+    theirs = _seconds(library, asked[: bench.count(60, 2)])
     bench.say(f"{ours.__name__}: {mine * 1e6:.2f} us, businesstimedelta {theirs * 1e3:.2f} ms")
     return mine, theirs
 

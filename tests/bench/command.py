@@ -126,7 +126,7 @@ async def _in_turn(bench: Bench, ours: Call, bare: Call, *, many: bool) -> Found
             for name, call in calls.items():
                 found.latencies[name][-1] += await _one_by_one(call, TURN)
         for name, call in calls.items() if many else ():
-            found.rates[name].append(await _at_once(call, bench.count(1600, 32)))
+            found.rates[name].append(await _at_once(call, bench.count(800, 32)))
         p50 = {name: percentile(runs[-1], 0.5) * 1000 for name, runs in found.latencies.items()}
         bench.say(f"run {number + 1}: p50 ours {p50['ours']:.2f} ms, bare {p50['bare']:.2f} ms")
     return found

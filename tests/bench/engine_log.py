@@ -27,7 +27,7 @@ KNOWN = "select next_offset from consumer_partition where grp = 'router' and top
 
 async def measure(bench: Bench) -> list[Result]:
     """The router is stopped while its backlog is written, then drains it; the bare consumer drains as much."""
-    count = bench.count(20_000, 1000)
+    count = bench.count(14_000, 1000)
     await bench.topic(OUT, 4)
     await bench.topic(BARE, 1)
     await records.fill(bench.stack.bootstrap, inbound(BARE, TENANT, count))

@@ -8,7 +8,7 @@ from tests.bench.consumer import PARTITIONS, TOPIC, drain, prepare
 from tests.bench.report import Goal, Result, in_turn
 from tests.bench.workbench import Bench, Benchmark
 
-SECONDS, START_S = 10.0, 40.0
+SECONDS, START_S = 5.0, 40.0
 
 
 async def measure(bench: Bench) -> list[Result]:

@@ -13,7 +13,7 @@ from tests.sla.talk import LOG
 
 async def measure(bench: Bench) -> list[Result]:
     """Drain as many records with either, in turn."""
-    talks = bench.count(3000, 100)
+    talks = bench.count(2000, 100)
     count = await consumer.prepare(bench, talks * sla_load.PER_TALK)
     await _fill(bench, talks)
     ours, bare = [], []

@@ -11,7 +11,7 @@ from tests.bench.report import Goal, Result, in_turn, percentile
 from tests.bench.sla_clones import ALL_DAY, LATENESS_S, Said, committed, prepared, said
 from tests.bench.workbench import Bench, Benchmark
 
-RATE, SECONDS, GOAL_S = 400, 20, 1.0
+RATE, SECONDS, GOAL_S = 400, 12, 1.0
 READY_S = 15  # to fill the tables and start the service
 
 

@@ -20,7 +20,7 @@ from tests.bench import whatsapp
 from tests.bench.report import Goal, Result, in_turn
 from tests.bench.workbench import Bench, Benchmark
 
-TENANT, CONNECTIONS, SECONDS = "bench", 32, 6
+TENANT, CONNECTIONS, SECONDS = "bench", 32, 3
 PATH = f"/webhooks/whatsapp/{TENANT}/{whatsapp.ACCOUNT}"
 TOPIC, PARTITIONS = "bench.webhook", 24
 
