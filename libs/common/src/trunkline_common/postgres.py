@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from importlib.resources import files
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
@@ -56,13 +56,46 @@ async def _leave(_connection: object) -> None:
     """No session state is ever set (settings and locks are the transaction's): asyncpg's RESET ALL is a round trip."""
 
 
+class _FairPool(asyncpg.Pool):
+    """Whoever has waited longest is next. asyncpg gives a connection that comes back to whoever asks at that moment and
+    sends the one that waited to the end of the line: where many share few, some wait until it counts as an outage.
+    """
+
+    def __init__(self, url: str, size: int, **settings: Any) -> None:
+        super().__init__(
+            url,
+            connection_class=asyncpg.Connection,
+            record_class=asyncpg.Record,
+            min_size=1,
+            max_size=size,
+            max_queries=50_000,
+            max_inactive_connection_lifetime=300.0,
+            loop=None,
+            setup=None,
+            **settings,
+        )
+        self._turns = asyncio.Semaphore(size)
+
+    def acquire(self, *, timeout: float | None = None) -> AbstractAsyncContextManager[Connection]:  # type: ignore[override]
+        return self._in_turn(timeout)
+
+    @asynccontextmanager
+    async def _in_turn(self, timeout: float | None) -> AsyncIterator[Connection]:
+        async with asyncio.timeout(timeout):
+            await self._turns.acquire()
+        try:
+            async with super().acquire(timeout=timeout) as connection:
+                yield connection
+        finally:
+            self._turns.release()
+
+
 @asynccontextmanager
 async def connect(url: str, schema: str, *, size: int = 8, application: str = "trunkline") -> AsyncIterator[Pool]:
     """A pool whose connections see `schema` only. A frozen client cannot hold a row lock for longer than 10 s."""
-    pool = await asyncpg.create_pool(
+    pool = await _FairPool(
         url,
-        min_size=1,
-        max_size=size,
+        size,
         command_timeout=30,
         init=_limit,
         reset=_leave,
