@@ -39,6 +39,8 @@ def service(name: str, settings: type[S], main: Callable[[S, Stop], Awaitable[No
     faultpoints.refuse_outside_tests()
     loaded = load(settings)
     telemetry.setup(name, endpoint=loaded.otlp_endpoint, level=loaded.log_level, ratio=loaded.sample_ratio)
+    gc.collect()
+    gc.freeze()  # what was imported lives for ever: a full collection need not walk it again and again
     try:
         uvloop.run(_supervised(name, loaded, main))
     finally:
@@ -66,8 +68,7 @@ async def _supervised(name: str, settings: S, main: Callable[[S, Stop], Awaitabl
 
 def say_ready(path: Path | None) -> None:
     """Tell who watches a file that the process is ready."""
-    gc.collect()
-    gc.freeze()  # what was imported lives for ever: a full collection need not walk it again and again
+    gc.freeze()  # nor what was loaded, of which most stays
     if path is not None:
         path.touch()
     log.info("ready")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from uuid import UUID
 
@@ -74,19 +75,22 @@ async def load_pools(pool: Pool, part: int) -> dict[str, tuple[Engine, int]]:
     async with pool.acquire() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
         await unlimited(connection)
         for row in await connection.fetch("select pool, pool_seq, state from pool_snapshot where part = $1", part):
-            made = _read(row["state"])
+            with _no_collections():
+                made = Engine(wire.load_pool(row["state"]), TOOLS)
             if await _replay_tail(connection, made):
                 # The log ends where matching had nothing left to do: everything derived anew, nothing touched.
-                made = Engine(made.pool, TOOLS)
+                with _no_collections():
+                    made = Engine(made.pool, TOOLS)
             found[row["pool"]] = made, row["pool_seq"]
     return found
 
 
-def _read(state: bytes) -> Engine:
-    """A snapshot. What is read stays: collections meanwhile would find nothing and take half the time."""
+@contextmanager
+def _no_collections() -> Iterator[None]:
+    """What is made here stays: collections meanwhile would find nothing and take half the time."""
     gc.disable()
     try:
-        return Engine(wire.load_pool(state), TOOLS)
+        yield
     finally:
         gc.enable()
 
