@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from trunkline_router import past
 from trunkline_router.simulations import Past, PastFailed
 
 from tests import kit
@@ -39,6 +40,12 @@ async def test_it_ends_with_who_asked(tmp_path: Path) -> None:
         await asking
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
+
+
+@pytest.mark.parametrize(("share", "rest"), [(1.0, 0.0), (0.5, 2.0), (0.05, 38.0)])
+def test_it_takes_its_share_of_a_core(share: float, rest: float) -> None:
+    """After two seconds of work."""
+    assert past.rest_s(2.0, share) == pytest.approx(rest)
 
 
 @pytest.mark.parametrize(("kind", "policy"), [("simulate", "SCHED_IDLE"), ("replay", "SCHED_OTHER")])

@@ -55,7 +55,7 @@ async def main(settings: Settings, stop: run.Stop, role: str) -> None:
         gate = Gate(pool, consumer, _partitions())
         stack.push_async_callback(gate.close)
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
-        past = Past(settings.database_url)
+        past = Past(settings.database_url, share=settings.simulation_share)
         services = _services(settings, pool, gate, past, await stack.enter_async_context(simulations(pool, past)))
         serving = await stack.enter_async_context(rpc.serve(settings.grpc_listen, _auth(settings), services))
         background = [tasks.create_task(_forget(pool, settings.remember_days))]

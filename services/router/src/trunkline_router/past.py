@@ -38,8 +38,6 @@ from trunkline_router.toolbox import TOOLS
 SCHEMA = "router"
 NICENESS = 19  # only what nobody else wants
 AUTOGROUP = Path("/proc/self/autogroup")
-#: Of a core, for a simulation: also on an idle one it takes caches and memory from the engine beside it.
-SHARE = 0.1
 TELL_EVERY_S = 0.5
 Request = Mapping[str, Any]
 Tell = Callable[[Mapping[str, Any]], None]
@@ -117,12 +115,17 @@ def otherwise(history: History, request: Request, tell: Tell) -> Message:
     for found in simulate(period):
         if not isinstance(found, Progress):
             return wire_explain.to_comparison(found)
-        time.sleep((time.process_time() - worked) * (1 / SHARE - 1))
+        time.sleep(rest_s(time.process_time() - worked, request["share"]))
         worked = time.process_time()
         if time.monotonic() - told > TELL_EVERY_S:
             told = time.monotonic()
             tell({"progress": found.done})
     raise AssertionError("a simulation ends with its comparison")
+
+
+def rest_s(worked_s: float, share: float) -> float:
+    """After so much work, to take that share of a core; on an idle one, too, it takes caches and memory from others."""
+    return worked_s * (1 / share - 1)
 
 
 KINDS: Mapping[str, Callable[[History, Request, Tell], Message]] = {

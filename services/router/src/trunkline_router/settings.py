@@ -19,3 +19,10 @@ class Settings(GrpcSettings):
     remember_days: int = Field(
         14, alias="TRUNKLINE_REMEMBER_DAYS", ge=1, description="How long event ids and answers by request_id are kept"
     )
+    simulation_share: float = Field(
+        0.05,
+        alias="TRUNKLINE_SIMULATION_SHARE",
+        gt=0,
+        le=1,
+        description="How much of a core a simulation takes; it shares caches and memory with the engine",
+    )

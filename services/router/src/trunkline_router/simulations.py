@@ -39,10 +39,10 @@ FAILURES: tuple[type[BaseException], ...] = (PastFailed, Refused, *OUTAGES)
 
 
 class Past:
-    """Asks it; what it is asked for ends with whoever asks."""
+    """Asks it; what it is asked for ends with whoever asks. `share`: how much of a core a simulation takes."""
 
-    def __init__(self, database_url: str, command: Sequence[str] = COMMAND) -> None:
-        self._database_url, self._command = database_url, command
+    def __init__(self, database_url: str, command: Sequence[str] = COMMAND, share: float = 1.0) -> None:
+        self._database_url, self._command, self._share = database_url, command, share
         self._free = asyncio.Semaphore(AT_ONCE)
 
     async def ask(self, kind: str, pool: str, **facts: Any) -> bytes:
@@ -55,7 +55,7 @@ class Past:
 
     async def run(self, kind: str, pool: str, **facts: Any) -> AsyncGenerator[float | bytes, None]:
         """How far it is, 0 to 1, then the answer's bytes. Raises Refused."""
-        request = {"kind": kind, "pool": pool, "database_url": self._database_url, **facts}
+        request = {"kind": kind, "pool": pool, "database_url": self._database_url, "share": self._share, **facts}
         process = await asyncio.to_thread(_started, self._command, json.dumps(request))
         try:
             while line := await asyncio.to_thread(_pipe(process.stdout).readline):
