@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -124,6 +125,7 @@ class Producer:
         self._bootstrap, self._client_id = bootstrap, client_id
         self._producer: AIOKafkaProducer | None = None
         self._starting = asyncio.Lock()
+        self._turns: defaultdict[tuple[str, int], asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def __aenter__(self) -> Producer:
         return self
@@ -202,9 +204,15 @@ class Producer:
                 if not builders[place].append(timestamp=None, key=message.key, value=message.value, headers=headers):
                     break
                 taken += 1
-            futures = [await producer.send_batch(b, topic, partition=p) for (topic, p), b in builders.items()]
-            await asyncio.gather(*futures)
+            await asyncio.gather(*(self._write(producer, *place, batch) for place, batch in builders.items()))
         return taken
+
+    async def _write(self, producer: AIOKafkaProducer, topic: str, partition: int, batch: Any) -> None:
+        """In turn. Left to aiokafka, those that wait for a partition overtake each other, and it gives one up too soon:
+        what is left of the request's time-out is diminished by all the time so far after each of its waits.
+        """
+        async with self._turns[topic, partition]:
+            await (await producer.send_batch(batch, topic, partition=partition))
 
 
 @dataclass(frozen=True, slots=True)
