@@ -67,7 +67,7 @@ class Live:
         for metric, clock in self.found.state.current.items():
             current[metric], said = fire(clock, at)
             self.facts += said
-        self.found = replace(self.found, state=replace(self.found.state, current=current))
+        self.found = self.found._replace(state=replace(self.found.state, current=current))
 
     def clocks(self) -> dict[tuple[Metric, int], Clock]:
         """Every promised cycle."""

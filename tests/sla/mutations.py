@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -33,6 +34,11 @@ from trunkline_sla.evaluation_work import Work
 
 T0 = datetime(2026, 11, 16, 10, tzinfo=UTC)
 Around = Callable[..., Any]
+
+
+def replace(found: Any, **values: Any) -> Any:
+    """Another one with these values: of a dataclass or a named tuple."""
+    return found._replace(**values) if hasattr(found, "_replace") else dataclasses.replace(found, **values)
 
 
 @dataclass(frozen=True)

@@ -91,7 +91,7 @@ class Kept:
         rows = reversed(self.clocks.values())  # a database gives them in any order
         mine = [doc for row, doc in rows if row.current and row.about.conversation_id == key]
         promised = {clock.metric: clock for clock in (codec.to_clock(json.loads(doc), find) for doc in mine)}
-        return replace(found, state=codec.to_state(json.loads(doc), promised, find), told=())
+        return found._replace(state=codec.to_state(json.loads(doc), promised, find), told=())
 
     def _say(self, announced: Sequence[Announced]) -> None:
         self.announced |= {wire.to_event(found).event_id for found in announced}
@@ -99,7 +99,7 @@ class Kept:
     def rows(self) -> dict[str, Any]:
         """As they would be compared."""
         rows = {key: (row.about, row.current, doc) for key, (row, doc) in self.clocks.items()}
-        return rows | {key: (replace(c, state=None, told=()), doc) for key, (c, doc) in self.conversations.items()}
+        return rows | {key: (c._replace(state=None, told=()), doc) for key, (c, doc) in self.conversations.items()}
 
 
 Step = tuple[int, str, dict[str, Any], bool, int]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from datetime import timedelta
 
 from hypothesis import given
@@ -27,7 +26,7 @@ def stored(found: Conversation) -> Conversation:
     rows = [codec.dump(codec.from_clock(c)) for c in found.state.current.values() if c.terms.live]
     doc = json.loads(codec.dump(codec.from_conversation(found)))
     promised = {clock.metric: clock for clock in (codec.to_clock(json.loads(row), find) for row in rows)}
-    return replace(found, situation=codec.to_situation(doc), state=codec.to_state(doc, promised, find))
+    return found._replace(situation=codec.to_situation(doc), state=codec.to_state(doc, promised, find))
 
 
 @given(STEPS)

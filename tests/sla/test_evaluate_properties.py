@@ -313,7 +313,7 @@ def test_timers_that_ran_ahead_leave_no_trace_in_the_clocks(
 def _without_what_was_said(state: State) -> dict[Metric, Clock]:
     """Every clock after the same time."""
     clocks = [fire(clock, at(400_000))[0] for clock in state.current.values()]
-    return {c.metric: replace(c, warned=0, repeats=0, retracted=0, gen=0, next_at=None, said_at=None) for c in clocks}
+    return {c.metric: c._replace(warned=0, repeats=0, retracted=0, gen=0, next_at=None, said_at=None) for c in clocks}
 
 
 # -- who is owed a reply (8.6)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from datetime import UTC, timedelta
 from typing import Any
 
@@ -228,7 +227,7 @@ async def test_a_long_history_leaves_others_their_turn() -> None:
     """Timers of the same process are not late because somebody asks why."""
     as_caller()
     live = lived()
-    entries = [*live.history, *(replace(live.history[-1], what=What.OTHER) for _ in range(10 * AT_ONCE))]
+    entries = [*live.history, *(live.history[-1]._replace(what=What.OTHER) for _ in range(10 * AT_ONCE))]
     stored = History("c", tuple(codec.dump(codec.from_entry(entry)) for entry in entries))
     telling = asyncio.create_task(WhyCalls(sources(None))._told(stored, live.versions))
     turns = 0

@@ -31,6 +31,9 @@ SELECT = (
 )
 DELETE = "delete from outbox where grp = $1 and part = $2 and id = any($3::bigint[])"
 CHUNK = 2000
+#: Between a commit and the look at what it left: what comes meanwhile goes along, for a look costs three round trips
+#: and a commit of its own, beside the ones it follows.
+LINGER_S = 0.005
 MAX_VALUE = 1_000_000  # bytes; the broker takes 1 MiB with everything around it
 
 
@@ -88,6 +91,7 @@ class Relay:
         delay = 0.1
         while True:
             await self._wake.wait()
+            await asyncio.sleep(LINGER_S)
             self._wake.clear()
             try:
                 while await self.drain() == CHUNK:

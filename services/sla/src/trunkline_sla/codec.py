@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, fields
 from datetime import UTC, datetime, timedelta
 from operator import attrgetter
 from typing import Any
@@ -26,8 +25,8 @@ Plain = dict[str, Any]
 ENCODE = json.JSONEncoder(separators=(",", ":")).encode
 
 
-def _defaults(kind: type) -> dict[str, Any]:
-    return {f.name: f.default if f.default is not MISSING else ... for f in fields(kind)}
+def _defaults(kind: type[Clock] | type[Entry]) -> dict[str, Any]:
+    return {name: kind._field_defaults.get(name, ...) for name in kind._fields}
 
 
 CLOCK, ENTRY = _defaults(Clock), _defaults(Entry)

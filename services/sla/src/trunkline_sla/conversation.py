@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from trunkline_sla import journal
 from trunkline_sla.evaluation import State, evolve, settled
@@ -21,8 +22,7 @@ NOWHERE = Situation()
 Versions = Callable[[int], Promises]
 
 
-@dataclass(frozen=True, slots=True)
-class Conversation:
+class Conversation(NamedTuple):
     """`told` are the entries since it was read: with what the log said also our own, for the history."""
 
     tenant: str
@@ -48,8 +48,8 @@ def follow(found: Conversation, entry: Entry, version: int, versions: Versions, 
     version = max(version, entry.version, found.version)
     found = _looked(in_force(found, version, versions, until=entry.at), entry.at)
     if entry.what is What.WROTE or not found.traceparent:
-        found = replace(found, traceparent=traceparent)
-    return take(found, replace(entry, version=version), versions)
+        found = found._replace(traceparent=traceparent)
+    return take(found, entry._replace(version=version), versions)
 
 
 def in_force(found: Conversation, version: int, versions: Versions, until: datetime | None = None) -> Conversation:
@@ -66,7 +66,7 @@ def in_force(found: Conversation, version: int, versions: Versions, until: datet
 def take(found: Conversation, entry: Entry, versions: Versions) -> Conversation:
     """After an entry of the history, which has noted everything else."""
     at = entry.at if found.state is None else max(entry.at, found.state.at)  # effective time never goes back (12.6)
-    told = replace(entry, at=at)
+    told = entry._replace(at=at)
     promises, situation = versions(max(entry.version, found.version)), _situation(found.situation, entry)
     state = found.state or State(promises.of(found.situation), _floor(at))
     if entry.what is What.REZONED:
@@ -77,8 +77,7 @@ def take(found: Conversation, entry: Entry, versions: Versions) -> Conversation:
         state = _noted(state)
     if situation != found.situation or entry.what is What.CONFIGURED:
         state = evolve(state, _changed(promises.of(situation), told))
-    return replace(
-        found,
+    return found._replace(
         seq=max(found.seq, entry.seq),
         n=found.n + 1,
         version=promises.version,
@@ -90,7 +89,7 @@ def take(found: Conversation, entry: Entry, versions: Versions) -> Conversation:
 
 def strip(found: Conversation) -> Conversation:
     """Without what has been written and published."""
-    return replace(found, state=found.state and settled(found.state), told=())
+    return found._replace(state=found.state and settled(found.state), told=())
 
 
 def rezoned(found: Conversation, now: datetime, versions: Versions) -> Conversation:
@@ -98,7 +97,7 @@ def rezoned(found: Conversation, now: datetime, versions: Versions) -> Conversat
     clocks = found.state.current.values() if found.state else ()
     moved = [clock.metric for clock in clocks if clock.open and armed(clock).due_at != clock.due_at]
     if not moved:
-        return replace(found)  # another one: it is to be written, with this zone data
+        return found._replace()  # another one: it is to be written, with this zone data
     at = _floor(now)
     return take(_looked(found, at), Entry(What.REZONED, at, version=found.version, reason=" ".join(moved)), versions)
 
@@ -108,7 +107,7 @@ def _rearmed(state: State, entry: Entry) -> State:
     current, facts, at = dict(state.current), list(state.facts), _floor(entry.at)
     for metric in map(Metric, entry.reason.split()):
         clock = current[metric]
-        current[metric] = armed(replace(clock, gen=clock.gen + 1, changed_at=at))
+        current[metric] = armed(clock._replace(gen=clock.gen + 1, changed_at=at))
         facts.append(fact(current[metric], FactKind.RESCHEDULED, at))
     return replace(state, current=current, facts=tuple(facts))
 
@@ -121,11 +120,11 @@ def _looked(found: Conversation, at: datetime) -> Conversation:
     if state is None or not early:
         return found
     looked = Entry(What.LOOKED, max(early) + timedelta(seconds=1))
-    return replace(found, n=found.n + 1, told=(*found.told, looked), state=_noted(state))
+    return found._replace(n=found.n + 1, told=(*found.told, looked), state=_noted(state))
 
 
 def _noted(state: State) -> State:
-    return replace(state, current={metric: replace(clock, said_at=None) for metric, clock in state.current.items()})
+    return replace(state, current={metric: clock._replace(said_at=None) for metric, clock in state.current.items()})
 
 
 def _situation(found: Situation, entry: Entry) -> Situation:

@@ -72,8 +72,7 @@ def turn(clock: Clock, at: datetime, phase: Phase, why: str, cause: str = "", **
     if at > clock.since:
         part = _interval(clock, clock.since, at)
         intervals, consumed = (*intervals, part), consumed + part.seconds
-    return replace(
-        clock,
+    return clock._replace(
         phase=phase,
         why=why,
         cause=cause,
@@ -112,7 +111,7 @@ def end(clock: Clock, at: datetime, phase: Phase, reason: str, cause: str = "", 
 def reopened(clock: Clock, at: datetime, cause: str = "", *, counts: bool) -> Clock:
     """The same cycle runs again; the time it was stopped counts or does not (7.8)."""
     phase, why = (Phase.RUNNING, f"{clock.why}, which counts") if counts else (Phase.PAUSED, clock.why)
-    stopped = replace(clock, phase=phase, why=why, ended_at=None, met=None, reason=None, stopped=False)
+    stopped = clock._replace(phase=phase, why=why, ended_at=None, met=None, reason=None, stopped=False)
     return turn(stopped, at, Phase.RUNNING, "running", cause)
 
 
@@ -120,7 +119,7 @@ def under(clock: Clock, terms: Terms, at: datetime, cause: str = "") -> Clock:
     """The same time counted, other terms from now on (7.9, 7.10)."""
     if clock.open and not _alike(terms.calendar, clock.terms.calendar):
         return turn(clock, at, clock.phase, clock.why, cause, terms=terms)
-    return replace(clock, terms=terms, changed_at=at)
+    return clock._replace(terms=terms, changed_at=at)
 
 
 def _alike(one: Calendar, other: Calendar) -> bool:
@@ -130,13 +129,13 @@ def _alike(one: Calendar, other: Calendar) -> bool:
 def counting_from(clock: Clock, start: datetime, at: datetime) -> Clock:
     """As if it had begun at another instant, with the pauses that it has had since."""
     if start < clock.started_at:
-        part = _interval(replace(clock, phase=Phase.RUNNING, why="running", cause=""), start, clock.started_at)
+        part = _interval(clock._replace(phase=Phase.RUNNING, why="running", cause=""), start, clock.started_at)
         kept, since = (part, *clock.intervals), clock.since
     else:
         kept = tuple(_after(part, start) for part in clock.intervals if part.end > start)
         since = max(clock.since, start)
     consumed = sum(part.seconds for part in kept)
-    return replace(clock, started_at=start, changed_at=at, intervals=kept, consumed=consumed, since=since)
+    return clock._replace(started_at=start, changed_at=at, intervals=kept, consumed=consumed, since=since)
 
 
 def _after(part: Interval, start: datetime) -> Interval:
@@ -155,4 +154,4 @@ def rewound(clock: Clock, to: datetime) -> Clock:
     last = kept[-1]
     phase = Phase.RUNNING if last.counted else Phase.PAUSED
     consumed = sum(part.seconds for part in kept[:-1])
-    return replace(clock, phase=phase, why=last.why, since=last.start, intervals=kept[:-1], consumed=consumed)
+    return clock._replace(phase=phase, why=last.why, since=last.start, intervals=kept[:-1], consumed=consumed)

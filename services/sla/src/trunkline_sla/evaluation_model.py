@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 from trunkline_common.calendar import Calendar
 
@@ -126,8 +127,7 @@ class Terms:
     version: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Clock:
+class Clock(NamedTuple):
     """One cycle. `since` is the start of the interval it is in, `cause` what began it; `intervals` have ended.
 
     `due_at` and `next_at` follow from the rest (evaluation_timers.armed), kept so that nobody need work them out.

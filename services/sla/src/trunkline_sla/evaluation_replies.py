@@ -125,7 +125,7 @@ def _answered(work: Work, metric: Metric, at: datetime, reason: str, *, automati
     if work.is_open(metric):
         work.fulfil(metric, at, reason, automation=automation)
     elif metric in work.current:
-        work.put(replace(work.current[metric], stopped=False))
+        work.put(work.current[metric]._replace(stopped=False))
 
 
 def _update(work: Work, at: datetime, reason: str) -> None:
@@ -194,23 +194,23 @@ def _inherits(work: Work, heir: Reply, older: list[Clock], since: datetime | Non
     for clock in older:
         _again(work, clock, Phase.FULFILLED, "agent_message", heir.at, at)
     kept = (clock for clock in heir.ended if clock not in own)
-    return replace(heir, ended=(*(replace(clock, gen=clock.gen + 1) for clock in older), *kept))
+    return replace(heir, ended=(*(clock._replace(gen=clock.gen + 1) for clock in older), *kept))
 
 
 def _again(work: Work, clock: Clock, phase: Phase, reason: str, then: datetime, at: datetime) -> None:
     """Another end of a cycle that has ended: it was then, it is said now, one gen after the first verdict."""
-    was = replace(clocks.rewound(clock, then), gen=clock.gen + 1)
+    was = clocks.rewound(clock, then)._replace(gen=clock.gen + 1)
     ended = clocks.end(was, then, phase, reason, work.cause)
     if ended.met is False and ended.breached_at is None and clock.terms.live:
-        ended = replace(ended, breached_at=at)
-        work.say(replace(ended, due_at=clocks.due(was)), FactKind.BREACHED, at)
+        ended = ended._replace(breached_at=at)
+        work.say(ended._replace(due_at=clocks.due(was)), FactKind.BREACHED, at)
     if phase is Phase.FULFILLED:
         work.fulfilled(ended, at)
     else:
         work.say(ended, FactKind.CANCELLED, at, elapsed_s=ended.consumed, reason=reason)
     now = work.current[clock.metric]
     if now.cycle == clock.cycle:
-        work.current[clock.metric] = replace(ended, issued=now.issued)
+        work.current[clock.metric] = ended._replace(issued=now.issued)
     else:
         work.keep(ended)
 
@@ -222,7 +222,7 @@ def _revoke(work: Work, older: list[Clock], metrics: Iterable[Metric], at: datet
             work.cancel(metric, at, "superseded")
     for clock in older:
         issued = work.current[clock.metric].issued
-        again = replace(clock, issued=issued, changed_at=at, gen=clock.gen + 1)
+        again = clock._replace(issued=issued, changed_at=at, gen=clock.gen + 1)
         work.back(again, at, "delivery_failed")
 
 
@@ -250,7 +250,7 @@ def merged(work: Work, at: datetime) -> None:
         if clock.open:
             work.cancel(metric, at, "merged")
         elif clock.stopped:
-            work.put(replace(clock, stopped=False))
+            work.put(clock._replace(stopped=False))
     work.unanswered, work.replies = (), ()
 
 

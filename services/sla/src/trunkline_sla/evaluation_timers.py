@@ -5,7 +5,6 @@ clock, facts = fire(clock, now)
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime
 
 from trunkline_sla import evaluation_clocks as clocks
@@ -35,15 +34,15 @@ def fire(clock: Clock, now: datetime, *, inclusive: bool = False) -> tuple[Clock
 def _fired(clock: Clock, at: datetime) -> tuple[Clock, Fact]:
     if clock.breached_at is not None:
         told = clock.repeats + 1
-        clock = replace(clock, said_at=at, repeats=told, next_at=_repeats_at(clock, clock.breached_after, told))
+        clock = clock._replace(said_at=at, repeats=told, next_at=_repeats_at(clock, clock.breached_after, told))
         return clock, overdue(clock, at)
     if clock.next_at != clock.due_at:  # warnings are before the deadline
         code = _following(clock, clock.warned)
-        clock = replace(clock, said_at=at, warned=code, next_at=_warns_at(clock, clock.due_at, code))
+        clock = clock._replace(said_at=at, warned=code, next_at=_warns_at(clock, clock.due_at, code))
         return clock, warned(clock, at)
     spent = clocks.elapsed(clock, at)
     soon = _repeats_at(clock, spent, clock.repeats)
-    clock = replace(clock, said_at=at, breached_at=at, breached_after=spent, next_at=soon)
+    clock = clock._replace(said_at=at, breached_at=at, breached_after=spent, next_at=soon)
     return clock, fact(clock, FactKind.BREACHED, at)
 
 
@@ -72,16 +71,16 @@ def armed(clock: Clock, at: datetime | None = None, gen: int | None = None, *, a
     gen = clock.gen if gen is None else gen
     last = clocks.due(clock) if clock.terms.live else None
     if last is None:
-        return replace(clock, due_at=None, next_at=None, gen=gen)
+        return clock._replace(due_at=None, next_at=None, gen=gen)
     if clock.breached_at is not None:
         told = clock.repeats if at is None else max(clock.repeats, repeated(clock, at))
-        return replace(
-            clock, due_at=last, next_at=_repeats_at(clock, clock.breached_after, told), repeats=told, gen=gen
+        return clock._replace(
+            due_at=last, next_at=_repeats_at(clock, clock.breached_after, told), repeats=told, gen=gen
         )
     code = clock.warned if at is None or last < at else passed(clock, at)
     if not anew and _order(clock, code) < _order(clock, clock.warned):
         code = clock.warned
-    return replace(clock, due_at=last, next_at=_warns_at(clock, last, code), warned=code, gen=gen)
+    return clock._replace(due_at=last, next_at=_warns_at(clock, last, code), warned=code, gen=gen)
 
 
 def _warns_at(clock: Clock, last: datetime | None, told: int) -> datetime | None:

@@ -81,8 +81,8 @@ class Work:
         for was in early:
             clock = self.current[was.metric]
             if clock.cycle == was.cycle and clock.due_at == was.due_at:
-                kept = replace(clock, breached_at=was.breached_at, breached_after=was.breached_after)
-                self.put(replace(kept, repeats=was.repeats, retracted=was.retracted))
+                kept = clock._replace(breached_at=was.breached_at, breached_after=was.breached_after)
+                self.put(kept._replace(repeats=was.repeats, retracted=was.retracted))
             else:
                 self.facts.insert(first, fact(was, FactKind.BREACH_RETRACTED, at, self.cause))
 
@@ -268,9 +268,9 @@ class Work:
         old = self.current.get(clock.metric)
         given = old.issued if old else 0
         number = given + 1  # one that was counted in silence has not been given to anybody
-        fresh = replace(clock, cycle=number, issued=number if clock.terms.live else given, gen=0, warned=0)
-        return replace(_unbreached(fresh), retracted=0)
+        fresh = clock._replace(cycle=number, issued=number if clock.terms.live else given, gen=0, warned=0)
+        return _unbreached(fresh)._replace(retracted=0)
 
 
 def _unbreached(clock: Clock) -> Clock:
-    return replace(clock, breached_at=None, breached_after=0, repeats=0, retracted=clock.retracted + 1)
+    return clock._replace(breached_at=None, breached_after=0, repeats=0, retracted=clock.retracted + 1)

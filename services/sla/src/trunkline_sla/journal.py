@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import assert_never
+from typing import NamedTuple, assert_never
 
 from trunkline_sla.evaluation_events import (
     Absorbed,
@@ -54,8 +54,7 @@ class Known:
     attributes: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One event of the log, or an entry of our own (seq 0). What does not belong to its kind is empty."""
 
     what: What

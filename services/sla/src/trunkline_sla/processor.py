@@ -186,7 +186,7 @@ def published_before(row: ClockRow, published: set[str] | None) -> ClockRow:
     retracted = clock.retracted
     while published and event_id(row.id, retraction_key(clock, retracted)) in published:
         retracted += 1
-    return row if retracted == clock.retracted else replace(row, clock=replace(clock, retracted=retracted))
+    return row if retracted == clock.retracted else replace(row, clock=clock._replace(retracted=retracted))
 
 
 def _is_new(found: Logged, last: int) -> bool:

@@ -10,7 +10,7 @@ SLACK = 1000  # dropped entries worth keeping
 
 
 class Timers:
-    """One instant per conversation. An entry of the heap that is no longer the armed one is dropped when met."""
+    """One instant per clock. An entry of the heap that is no longer the armed one is dropped when met."""
 
     def __init__(self, armed: Iterable[tuple[str, datetime]] = ()) -> None:
         self._armed = dict(armed)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -77,8 +77,7 @@ def _some(found: Message, name: str) -> datetime | None:
 
 
 def _started(entry: Entry, found: pb.ConversationStarted, _event: pb.ConversationEvent) -> Entry:
-    return replace(
-        entry,
+    return entry._replace(
         what=What.CREATED,
         channel=found.channel,
         known=_known(found.attributes),
@@ -89,34 +88,34 @@ def _started(entry: Entry, found: pb.ConversationStarted, _event: pb.Conversatio
 
 def _received(entry: Entry, found: pb.MessageReceived, _event: pb.ConversationEvent) -> Entry:
     """A machine's message waits for no answer."""
-    return entry if found.automatic else replace(entry, what=What.WROTE, message_id=found.message_id)
+    return entry if found.automatic else entry._replace(what=What.WROTE, message_id=found.message_id)
 
 
 def _sent(entry: Entry, found: pb.MessageSent, event: pb.ConversationEvent) -> Entry:
     """A person's, whoever's token it was sent with; a bot's; or an automatic text (the closing one may count)."""
     if found.HasField("automatic"):
         closing = found.automatic == TEXT_KIND_CLOSING
-        return replace(entry, what=What.BOT, message_id=found.message_id, automation=True) if closing else entry
+        return entry._replace(what=What.BOT, message_id=found.message_id, automation=True) if closing else entry
     if found.bot or event.actor.type == ACTOR_TYPE_BOT:
-        return replace(entry, what=What.BOT, message_id=found.message_id)
+        return entry._replace(what=What.BOT, message_id=found.message_id)
     if event.actor.type not in (ACTOR_TYPE_AGENT, ACTOR_TYPE_SERVICE):
         return entry
-    return replace(
-        entry, what=What.REPLIED, message_id=found.message_id, answers_through=max(0, found.answers_through_seq)
+    return entry._replace(
+        what=What.REPLIED, message_id=found.message_id, answers_through=max(0, found.answers_through_seq)
     )
 
 
 def _delivered(entry: Entry, found: pb.DeliveryUpdated, _event: pb.ConversationEvent) -> Entry:
     failed = found.status == DELIVERY_STATUS_FAILED
-    return replace(entry, what=What.UNDELIVERED, message_id=found.message_id) if failed else entry
+    return entry._replace(what=What.UNDELIVERED, message_id=found.message_id) if failed else entry
 
 
 def _team(entry: Entry, team: str) -> Entry:
-    return replace(entry, what=What.KNOWN, team=team)
+    return entry._replace(what=What.KNOWN, team=team)
 
 
 def _attributes(entry: Entry, found: pb.AttributesChanged, _event: pb.ConversationEvent) -> Entry:
-    return replace(entry, what=What.KNOWN, known=_known(found.attributes))
+    return entry._replace(what=What.KNOWN, known=_known(found.attributes))
 
 
 def _known(found: pb.Attributes) -> Known:
@@ -126,20 +125,20 @@ def _known(found: pb.Attributes) -> Known:
 
 
 def _state(name: str) -> Callable[[Entry, Any, pb.ConversationEvent], Entry]:
-    return lambda entry, _found, _event: replace(entry, what=What.STATE, state=name)
+    return lambda entry, _found, _event: entry._replace(what=What.STATE, state=name)
 
 
 def _resolved(entry: Entry, found: pb.ConversationResolved, _event: pb.ConversationEvent) -> Entry:
-    return replace(entry, what=What.RESOLVED, reason=found.waived_reason)
+    return entry._replace(what=What.RESOLVED, reason=found.waived_reason)
 
 
 def _absorbed(entry: Entry, found: pb.ConversationAbsorbed, _event: pb.ConversationEvent) -> Entry:
     started, unanswered = _some(found, "started_at"), _some(found, "unanswered_since")
-    return replace(entry, what=What.ABSORBED, started_at=started, unanswered_since=unanswered)
+    return entry._replace(what=What.ABSORBED, started_at=started, unanswered_since=unanswered)
 
 
 def _split(entry: Entry, found: pb.ConversationSplit, _event: pb.ConversationEvent) -> Entry:
-    return replace(entry, what=What.SPLIT, unanswered_moved=found.unanswered_moved)
+    return entry._replace(what=What.SPLIT, unanswered_moved=found.unanswered_moved)
 
 
 #: By payload; what is not named tells the clocks nothing. Snoozed is pending with a wake-up (7.16).
@@ -158,7 +157,7 @@ READ: dict[str, Callable[[Entry, Any, pb.ConversationEvent], Entry]] = {
     "callback_scheduled": _state("callback"),
     "conversation_rejected": _state("rejected"),
     "conversation_resolved": _resolved,
-    "conversation_merged": lambda entry, _found, _event: replace(entry, what=What.MERGED),
+    "conversation_merged": lambda entry, _found, _event: entry._replace(what=What.MERGED),
     "conversation_absorbed": _absorbed,
     "conversation_split": _split,
 }
