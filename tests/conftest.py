@@ -1,4 +1,4 @@
-"""The real Kafka and PostgreSQL, once for the whole run."""
+"""The real Kafka and PostgreSQL, once for the whole run, or for each half of it (-n 2 --dist loadgroup)."""
 
 from __future__ import annotations
 
@@ -12,12 +12,37 @@ import pytest_asyncio
 from blockbuster import blockbuster_ctx
 from hypothesis import HealthCheck, settings
 
+from deploy.local import ports
 from deploy.local.stack import Stack
 
 # The same examples on every run and machine, however slow it is. EXPLORE=1 looks for new ones.
 settings.register_profile("same", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("explore", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("explore" if os.environ.get("EXPLORE") == "1" else "same")
+
+
+#: As long as all the others together, and mostly waiting for what they have killed.
+APART = ("faults", "e2e", "local")
+TESTS = Path(__file__).parent
+
+
+def pytest_configure() -> None:
+    """Ports of its own for each half."""
+    worker, of = (
+        int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]),
+        int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 1)),
+    )
+    first, last = map(int, ports.ALL.split("-"))
+    size = (last - first) // of
+    os.environ["TRUNKLINE_PORTS"] = f"{first + worker * size}-{first + (worker + 1) * size}"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Each half in its order: a stack has what the tests before have left in it."""
+    for item in items:
+        item.add_marker(
+            pytest.mark.xdist_group("apart" if item.path.relative_to(TESTS).parts[0] in APART else "together")
+        )
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

@@ -15,7 +15,7 @@ import pytest
 from deploy.local import launch
 from deploy.local.console import Console
 from deploy.local.down import down
-from deploy.local.ports import HIGH, LOW, free_port
+from deploy.local.ports import free_port
 from deploy.local.process import Process, ProcessDied, recall, remember, together, until
 
 SLEEP = [sys.executable, "-c", "import time; print('up', flush=True); time.sleep(600)"]
@@ -151,8 +151,14 @@ async def test_the_first_error_of_many_is_raised_as_itself() -> None:
         await together(fails(), asyncio.sleep(60))
 
 
-def test_ports_are_below_the_systems_range() -> None:
-    assert all(LOW <= free_port() < HIGH for _ in range(50))
+def test_ports_are_below_the_systems_range(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TRUNKLINE_PORTS")
+    assert all(15_000 <= free_port() < 32_000 for _ in range(50))
+
+
+def test_two_stacks_side_by_side_can_have_ports_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRUNKLINE_PORTS", "20000-21000")
+    assert all(20_000 <= free_port() < 21_000 for _ in range(50))
 
 
 def test_a_port_is_given_once(monkeypatch: pytest.MonkeyPatch) -> None:

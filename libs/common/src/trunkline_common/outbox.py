@@ -33,7 +33,7 @@ DELETE = "delete from outbox where grp = $1 and part = $2 and id = any($3::bigin
 CHUNK = 2000
 #: Between a commit and the look at what it left: what comes meanwhile goes along, for a look costs three round trips
 #: and a commit of its own, beside the ones it follows.
-LINGER_S = 0.005
+LINGER_S = 0.01
 MAX_VALUE = 1_000_000  # bytes; the broker takes 1 MiB with everything around it
 
 
