@@ -28,21 +28,20 @@ TESTS = Path(__file__).parent
 
 def pytest_configure() -> None:
     """Ports of its own for each half."""
-    worker, of = (
+    half, of = (
         int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]),
         int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 1)),
     )
     first, last = map(int, ports.ALL.split("-"))
     size = (last - first) // of
-    os.environ["TRUNKLINE_PORTS"] = f"{first + worker * size}-{first + (worker + 1) * size}"
+    os.environ["TRUNKLINE_PORTS"] = f"{first + half * size}-{first + (half + 1) * size}"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Each half in its order: a stack has what the tests before have left in it."""
     for item in items:
-        item.add_marker(
-            pytest.mark.xdist_group("apart" if item.path.relative_to(TESTS).parts[0] in APART else "together")
-        )
+        part = item.path.relative_to(TESTS).parts[0]
+        item.add_marker(pytest.mark.xdist_group("apart" if part in APART else "together"))
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
