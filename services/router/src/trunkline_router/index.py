@@ -100,13 +100,13 @@ class Index:
 
     # -- waiting work
 
-    def wait(self, conversation: Conversation, channel_class: str) -> None:
-        """It waits for whoever may take it."""
+    def wait(self, conversation: Conversation, channel_class: str, place: Place) -> None:
+        """It waits there for whoever may take it."""
         team = self.teams[conversation.team]
         found = self._class(team, conversation.skills, channel_class, conversation.strategy or team.strategy)
         stamp = self._stamps[conversation.id] = self._stamps.get(conversation.id, 0) + 1
         self._class_of[conversation.id] = found
-        found.waiting.push(conversation.place(team.order, team.reply_target_s), stamp)
+        found.waiting.push(place, stamp)
 
     def leave(self, conversation_id: str) -> None:
         """It waits no longer."""

@@ -62,8 +62,8 @@ class Engine:
             self.touched_agents.add(agent.config.id)
         # Work of a team that is gone is moved by the events that follow.
         queued = (c for c in pool.conversations.values() if c.status is Status.QUEUED and c.team in pool.teams)
-        for conversation in sorted(queued, key=self.place):  # in order, each is added at an end
-            self.enqueue(conversation)
+        for place in sorted(map(self.place, queued)):  # in order, each is added at an end
+            self._enqueue(pool.conversations[place[-1]], place)
         rest = (c for c in pool.conversations.values() if c.status not in ENDED) if pool.dropped else ()
         self.leaving = deque(c.id for c in sorted(rest, key=lambda c: c.ordinal))
 
@@ -82,7 +82,10 @@ class Engine:
 
     def enqueue(self, conversation: Conversation) -> None:
         """It waits from now on."""
-        self.waiting.add(conversation.team, self.place(conversation))
+        self._enqueue(conversation, self.place(conversation))
+
+    def _enqueue(self, conversation: Conversation, place: Place) -> None:
+        self.waiting.add(conversation.team, place)
         self.touched.add(conversation.id)
         if conversation.by_hand:
             return
@@ -90,7 +93,7 @@ class Engine:
             for agent_id in conversation.preferred:
                 self.kept_for.setdefault(agent_id, set()).add(conversation.id)
         else:
-            self.index.wait(conversation, self.channel_class(conversation.channel).id)
+            self.index.wait(conversation, self.channel_class(conversation.channel).id, place)
 
     def dequeue(self, conversation: Conversation) -> None:
         """It waits no longer."""
