@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from trunkline.inbound.v1.inbound_event_pb2 import InboundEvent
 from trunkline_common.clock import utc_now
+from trunkline_common.kafka import Record
 from trunkline_common.partitions import Claim
 from trunkline_common.postgres import Pool, transaction
 from trunkline_common.processor import Batch, Effects, Request
-from trunkline_router import leaving, store, wire_handover
+from trunkline_router import leaving, store, wire, wire_handover
 from trunkline_router.advice import Advisor
 from trunkline_router.engine import SYSTEM, handle
 from trunkline_router.facts import CustomerLookup
@@ -49,9 +51,9 @@ class Owner:
         self.processor = PoolProcessor(self.db, Advisor(nobody, not_asked))
         await self.processor.load(self.db, Claim("router", "trunkline.inbound.v1", PARTITION, 1))
 
-    async def handle(self, *requests: Any, commit: bool = True) -> Effects:
+    async def handle(self, *requests: Any, records: Sequence[Record] = (), commit: bool = True) -> Effects:
         """One batch; without a COMMIT as if it had died before."""
-        batch = Batch([], [Request(r) for r in requests], utc_now() + timedelta(seconds=1))
+        batch = Batch(records, [Request(r) for r in requests], utc_now() + timedelta(seconds=1))
         await self.processor.prepare(batch)
         async with self.db.acquire() as tx:
             ends = tx.transaction()
@@ -113,6 +115,35 @@ async def test_who_owns_no_pool_or_nothing_new_has_nothing_to_do(db: Pool) -> No
         await tx.execute("delete from pool_snapshot where part = $1", PARTITION)
     await owner.claim()
     assert owner.idle()
+
+
+async def test_a_pool_that_was_alone_asks_before_it_begins_a_conversation(db: Pool) -> None:
+    """Its owner has not heard that there is another pool now: ingest had, and a conversation has begun there."""
+    tenant, name = f"t-{kit.new_id()}", kit.new_id()
+    owner = Owner(db, tenant)
+    only, other = Engine(PoolState(f"{tenant}/a")), Engine(PoolState(f"{tenant}/b"))
+    first, second = document(1, ["a"], "a"), document(2, ["a", "b"], "b")
+    first.tenant = second.tenant = tenant
+    handle(only, Input(Configure(to_pool_configured(first, only.pool.id)), "config/1", SYSTEM), utc_now())
+    handle(other, Input(Configure(to_pool_configured(second, other.pool.id)), "config/2", SYSTEM), utc_now())
+    begun = handle(other, Input(message(name), kit.new_id(), CUSTOMER), utc_now())
+    async with transaction(db) as tx:
+        await tx.execute("delete from pool_snapshot where part = $1", PARTITION)
+        await store.put_config(tx, first)
+        await store.snapshot(tx, PARTITION, only.pool)
+    await owner.claim()
+    await owner.handle()
+    async with transaction(db) as tx:
+        await store.put_config(tx, second)
+        events = [wire.to_pool_event(e, other.pool.id, 1, utc_now()) for e in begun]
+        rows = [(other.pool.id, e.pool_seq, name, s.SerializeToString()) for e, s in zip(begun, events, strict=True)]
+        await store.record(tx, PARTITION + 1, rows, [], utc_now())
+    event = kit.inbound(tenant, name, "still here", account="app")
+    event.pool = only.pool.id
+    found = kit.record(event)
+    await owner.handle(records=[Record(found.topic, PARTITION, 0, found.key, found.value, found.headers, 0)])
+    [sent] = (InboundEvent.FromString(m.value) for m in owner.sent if m.topic == wire_handover.INBOUND)
+    assert (sent.pool, sent.conversation_id, sent.from_pool) == (other.pool.id, name, only.pool.id)
 
 
 async def test_what_leaves_a_pool_leaves_once_whoever_owns_it_in_between(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from trunkline.inbound.v1.inbound_event_pb2 import InboundEvent
 from trunkline_common.postgres import Pool
@@ -39,9 +39,26 @@ async def wanted(
 
 async def missed(db: Pool, engines: Engines) -> dict[str, Configure]:
     """The versions that came into force while nobody owned the partition, or while its state was read."""
-    tenants = {engine.pool.tenant for engine in engines.values()}
-    versions = await store.newest_versions(db, sorted(tenants)) if tenants else {}
-    behind = [p for p, e in engines.items() if versions.get(e.pool.tenant, 0) > e.pool.config_version]
+    return await _behind(db, engines, engines)
+
+
+async def outgrown(db: Pool, engines: Engines, begun: Iterable[tuple[str, str]]) -> dict[str, Configure]:
+    """The newest version for pools that take themselves for their tenant's only one and are to begin a conversation.
+
+    Of an account that is another pool's by a version they have not heard of, a conversation may have begun there.
+    """
+    alone = {pool for pool, name in begun if _is_alone(engines.get(pool), name)}
+    return await _behind(db, engines, alone)
+
+
+def _is_alone(engine: Engine | None, conversation_id: str) -> bool:
+    return engine is not None and conversation_id not in engine.pool.conversations and not engine.pool.config.elsewhere
+
+
+async def _behind(db: Pool, engines: Engines, pools: Collection[str]) -> dict[str, Configure]:
+    tenants = sorted({engines[pool].pool.tenant for pool in pools})
+    versions = await store.newest_versions(db, tenants) if tenants else {}
+    behind = [p for p in pools if versions.get(engines[p].pool.tenant, 0) > engines[p].pool.config_version]
     return await newest(db, engines, behind)
 
 

@@ -89,8 +89,9 @@ class PoolProcessor(Processor):
         self._new_configs = {} if self._looked else await news.missed(self._db, self._engines)
         self._new_configs |= await news.wanted(self._db, self._engines, messages, batch.requests)
         self._looked = True
-        named = {e.pool for e in messages} | {p for p, _ in _begun(batch.requests)}
-        await self._strangers.prepare(self._db, named, self._new_configs)
+        named = [*((e.pool, e.conversation_id) for e in messages), *_begun(batch.requests)]
+        self._new_configs |= await news.outgrown(self._db, self._engines, named)
+        await self._strangers.prepare(self._db, {pool for pool, _ in named}, self._new_configs)
         self._advice = await self._advisor.ask(messages, self._engines, self._new_configs, batch.now)
 
     # -- inside the transaction
