@@ -53,7 +53,7 @@ async def test_typing_is_told_to_delivery_and_is_no_event(services: Services, st
         await kit.apply_config(services, tenant, SHOWN)
         last = await _last_written(producer, tenant, conversation)
         before = await _at_seq(desk, conversation, 5)
-        await types(cleo, conversation)
+        await kit.eventually(lambda: _shown(cleo, conversation), what="typing shown")
         await types(desk, conversation, "dan", on=False)
         assert (await refusal(desk, conversation, "nobody"))[0] == "AGENT_NOT_FOUND"
         async with kit.desk(services, tenant, "agent", "dan") as dan:
@@ -74,6 +74,17 @@ async def test_typing_is_told_to_delivery_and_is_no_event(services: Services, st
         assert OutboundMessage.FromString(reply.value).content.text == "Here it is."
         log = kit.kinds((await kit.conversation_log(stack.bootstrap, tenant))[conversation])
         assert log[-3:] == ["conversation_assigned", "message_received", "message_sent"]
+
+
+async def _shown(desk: kit.Desk, conversation: str) -> bool:
+    """The agent types, once the owner has heard of the document that shows it."""
+    try:
+        await types(desk, conversation)
+    except grpc.aio.AioRpcError as error:
+        if reason(error)[0] != "TYPING_OFF":
+            raise
+        return False
+    return True
 
 
 async def _last_written(producer: Producer, tenant: str, conversation: str) -> str:

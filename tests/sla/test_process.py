@@ -15,6 +15,7 @@ from trunkline.sla.v1.sla_service_pb2 import CLOCK_STATE_FULFILLED, CLOCK_STATE_
 
 from deploy.local.services import Services
 from deploy.local.stack import Stack
+from tests.faults.builds import FaultFile
 from tests.kit import eventually
 from tests.sla.service import Client, Fact, facts, kinds, new_tenant, rows
 from tests.sla.talk import Talk, configuration, produce
@@ -92,14 +93,17 @@ async def complete(stack: Stack, tenant: str, number: int) -> list[Fact]:
 async def test_a_breach_survives_a_kill_and_happens_once(stack: Stack, services: Services) -> None:
     """Killed before the COMMIT of the breach; the next process publishes it, once."""
     tenant = new_tenant()
-    await produce(stack.bootstrap, [promise(tenant, 1)])
-    await services.start("sla", env={"TRUNKLINE_TEST_BUILD": "1", "CRASH_AT": "batch.before_commit:2"})
+    await produce(stack.bootstrap, [promise(tenant, 3)])
+    fault = FaultFile(stack.folder / "faults" / tenant)
+    await services.start("sla", env=fault.env)
     talk = Talk(tenant).begin()
     await produce(stack.bootstrap, talk.records())
-    assert await services.process("sla").wait(10) == -9
+    client = Client(services, tenant)
+    await eventually(lambda: client.clocks(talk.conversation_id))
+    fault.arm("CRASH_AT", "batch.before_commit")
+    await fault.bites(services.process("sla"))
     await services.start("sla", wait=False)
     await eventually(lambda: complete(stack, tenant, 2), seconds=30)
-    client = Client(services, tenant)
 
     async def listed() -> Any:
         return list((await client.breaches()).breaches)
