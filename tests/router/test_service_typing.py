@@ -51,8 +51,9 @@ async def test_typing_is_told_to_delivery_and_is_no_event(services: Services, st
         await cleo.accept(await desk.offered(conversation), "cleo")
         assert await refusal(cleo, conversation) == ("TYPING_OFF", {"channel": "app"})
         await kit.apply_config(services, tenant, SHOWN)
+        assigned = await desk.get(conversation)
         last = await _last_written(producer, tenant, conversation)
-        before = await _at_seq(desk, conversation, 5)
+        before = await _at_seq(desk, conversation, assigned.seq + 1)
         await kit.eventually(lambda: _shown(cleo, conversation), what="typing shown")
         await types(desk, conversation, "dan", on=False)
         assert (await refusal(desk, conversation, "nobody"))[0] == "AGENT_NOT_FOUND"
