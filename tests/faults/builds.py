@@ -31,11 +31,11 @@ class FaultFile:
         self._path = path
         self.env: Mapping[str, str] = {"TRUNKLINE_TEST_BUILD": "1", "TRUNKLINE_FAULT_FILE": str(path)}
 
-    def arm(self, fault: Literal["CRASH_AT", "FREEZE_AT"], point: CrashPoint, nth: int = 1) -> None:
-        """From now on the n-th pass of the point is the process's last one."""
+    def arm(self, fault: Literal["CRASH_AT", "FREEZE_AT"], point: CrashPoint, nth: int = 1, holding: str = "") -> None:
+        """From now on the n-th pass of the point, with `holding` in hand, is the process's last one."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
         scratch = self._path.with_suffix(".new")
-        scratch.write_text(f"{fault}={point}:{nth}")
+        scratch.write_text(f"{fault}={point}:{nth}:{holding}")
         scratch.replace(self._path)
 
     def disarm(self) -> None:

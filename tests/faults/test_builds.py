@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from trunkline_common import faultpoints
+from trunkline_common.kafka import Outgoing
 
 from tests.faults.builds import FaultFile
 
@@ -38,6 +39,18 @@ def test_a_process_lives_until_its_fault_is_armed(signals: list[int], fault: Fau
     faultpoints.crash_point("batch.taken")
     assert signals == []
     faultpoints.crash_point("batch.taken")
+    assert signals == [signal.SIGKILL]
+
+
+def test_a_fault_waits_for_what_the_process_shall_have_in_hand(signals: list[int], fault: FaultFile) -> None:
+    """A pass with other things, or with nothing, does not count."""
+    fault.arm("CRASH_AT", "batch.taken", holding="t-mine")
+    faultpoints.crash_point("batch.taken")
+    faultpoints.crash_point("batch.taken", [Outgoing("topic", b"t-other/default", b"")])
+    assert signals == []
+    faultpoints.crash_point(
+        "batch.taken", [Outgoing("topic", b"t-other", b""), Outgoing("topic", b"t-mine/default", b"")]
+    )
     assert signals == [signal.SIGKILL]
 
 

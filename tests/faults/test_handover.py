@@ -67,13 +67,15 @@ class Pair:
         env = {"TRUNKLINE_INSTANCE": "router-2", **fault_of(self.world.stack, "router-2").env, **sabotage(build)}
         await self.world.services.start("router", instance="router-2", env=env)
 
-    async def strike(self, side: Side, point: CrashPoint, doing: Any, *, for_good: bool = False) -> None:
+    async def strike(
+        self, side: Side, point: CrashPoint, doing: Any, *, for_good: bool = False, holding: str = ""
+    ) -> None:
         """The owner of a pool kills itself at a point that `doing` leads it to; a healthy one takes its place.
 
-        `for_good`: nobody will answer what was asked.
+        `for_good`: nobody will answer what was asked. `holding`: what it must have in hand, if not one of its pools.
         """
         fault = fault_of(self.world.stack, PROCESS[side])
-        fault.arm("CRASH_AT", point)
+        fault.arm("CRASH_AT", point, holding=holding or f"{self.world.tenant}/")
         task = asyncio.ensure_future(doing)
         await fault.bites(self.world.services.process(PROCESS[side]))
         await self.build(side, "")
@@ -258,7 +260,8 @@ async def test_what_leaves_a_pool_that_is_dropped_survives_its_owner(world: Worl
     async with pair(world) as found:
         events = [await found.write("far", f"hello {n}") for n in range(3)]
         await found.world.arrived(events)
-        await found.strike("far", point, kit.apply_config(found.world.services, found.world.tenant, WITHOUT))
+        dropped = kit.apply_config(found.world.services, found.world.tenant, WITHOUT)
+        await found.strike("far", point, dropped, holding=found.world.tenant)
         await arrived(found, [e.conversation_id for e in events])
         await found.write("near", "are you there?", events[0].conversation_id, again=1)
         await found.settled()

@@ -130,7 +130,7 @@ async def intake_killed(world: World, point: CrashPoint, first: Build = "", rout
     """Intake kills itself with an integrator's events in hand, a healthy one takes over; the texts of the events."""
     await world.fleet.build(intake=first, router=router)
     await world.introduce()
-    world.fleet.fault("intake").arm("CRASH_AT", point)
+    world.fleet.fault("intake").arm("CRASH_AT", point, holding=world.tenant)
     texts = [await world.produce_ingress()]
     await world.fleet.fault("intake").bites(world.services.process("intake"))
     await world.fleet.build(intake="")

@@ -115,7 +115,7 @@ async def poisoned(world: World, router: Build = "") -> tuple[Outgoing, list[Any
     poison = Outgoing(INBOUND, f"{world.tenant}/default".encode(), b"\xff\xff not protobuf", {"x": b"y"})
     sent = await world.send(1)
     await world.arrived(sent)
-    world.fleet.fault("router").arm("CRASH_AT", "batch.before_commit")
+    world.fleet.fault("router").arm("CRASH_AT", "batch.before_commit", holding=f"{world.tenant}/")
     await world.producer.send(poison, timeout=30)
     await world.fleet.fault("router").bites(world.services.process("router"))
     await world.fleet.build(router="")

@@ -39,7 +39,7 @@ async def notes_and_a_kill(world: World, router: Build = "") -> tuple[str, list[
     [sent] = await world.send(1)
     await world.arrived([sent])
     async with kit.desk(world.services, world.tenant) as desk:
-        world.fleet.fault("router").arm("CRASH_AT", "batch.after_commit")
+        world.fleet.fault("router").arm("CRASH_AT", "batch.after_commit", holding=f"{world.tenant}/")
         notes = [asyncio.create_task(add_note(desk, sent.conversation_id, f"note {n}")) for n in range(NOTES)]
         await world.fleet.fault("router").bites(world.services.process("router"))
         await world.fleet.build(router=router)
@@ -104,9 +104,9 @@ async def overlap(world: World, build: Build = "") -> AsyncIterator[Overlap]:
         request_id=kit.new_id(), conversation_id=sent.conversation_id, agent_id="ana", text="in hand"
     )
     async with kit.desk(world.services, world.tenant) as desk:
-        world.fleet.fault("intake").arm("FREEZE_AT", "batch.taken")
+        world.fleet.fault("intake").arm("FREEZE_AT", "batch.taken", holding=other.tenant)
         text = await other.produce_ingress()
-        world.fleet.fault("router").arm("FREEZE_AT", "batch.taken")
+        world.fleet.fault("router").arm("FREEZE_AT", "batch.taken", holding=f"{world.tenant}/")
         asking = asyncio.create_task(ask(desk, request))
         router, intake = (world.services.process(name) for name in ("router", "intake"))
         await frozen(router, intake)

@@ -196,12 +196,15 @@ class World:
             rest = rest[await self.producer.send_all(rest) :]
 
     async def strike(self, names: Sequence[str], point: CrashPoint, poison: Outgoing | None = None) -> list[Any]:
-        """Have running services kill themselves at the point, with messages in hand; returns the messages."""
+        """Have running services kill themselves at the point, with messages in hand; returns the messages.
+
+        The tenant's have to be in hand, not another tenant's timer; and of a router more than a configuration again.
+        """
         sent: list[Any] = []
         deadline = time.monotonic() + PATIENCE_S
         processes = [self.services.process(name) for name in names]
         for name in names:
-            self.fleet.fault(name).arm("CRASH_AT", point)
+            self.fleet.fault(name).arm("CRASH_AT", point, holding=self.tenant + "/" * (name == "router"))
         if poison is not None:
             await self.producer.send(poison, timeout=30)
         while any(process.running for process in processes):

@@ -2,6 +2,7 @@
 
 TRUNKLINE_SABOTAGE=no_fence|commit_first|no_dedupe|relay_id_gt|no_outbox takes one mechanism out; CRASH_AT=<point>:<n>
 ends the process with SIGKILL the n-th time it passes a named point, FREEZE_AT=<point>:<n> stops it there with SIGSTOP.
+With a third part, <point>:<n>:<text>, only those passes count that have the text in hand: a pool, mostly.
 TRUNKLINE_FAULT_FILE=<path> names a file that may come to hold one of the latter two while the process runs, so that a
 test decides what the process has in hand. All are refused unless TRUNKLINE_TEST_BUILD=1.
 """
@@ -35,11 +36,11 @@ def sabotaged(mechanism: Sabotage) -> bool:
     return os.environ.get("TRUNKLINE_SABOTAGE") == mechanism
 
 
-def crash_point(name: CrashPoint) -> None:
+def crash_point(name: CrashPoint, in_hand: object = None) -> None:
     """End or freeze the process here if CRASH_AT or FREEZE_AT names this point and this is the n-th pass."""
     for variable, number in (("CRASH_AT", signal.SIGKILL), ("FREEZE_AT", signal.SIGSTOP)):
-        point, _, count = _asked(variable).partition(":")
-        if point == name:
+        point, count, text, *_ = *_asked(variable).split(":", 2), "", ""
+        if point == name and (not text or text in repr(in_hand)):
             _passed[name] = _passed.get(name, 0) + 1
             if _passed[name] == int(count or 1):
                 os.kill(os.getpid(), number)

@@ -123,7 +123,7 @@ class Relay:
             sent = 0
             while sent < len(messages):  # never decoded again: what does not fit in one batch goes in the next
                 sent += await self._producer.send_all(messages[sent : self._next_pause(messages, sent)])
-        crash_point("relay.after_send")
+        crash_point("relay.after_send", messages)
         ids = [r["id"] for r in rows]
         await self._pool.execute(DELETE, self._group, self._partition, ids)
         telemetry.count("trunkline.outbox.sent", sent, group=self._group)

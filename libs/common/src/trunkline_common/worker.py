@@ -225,7 +225,7 @@ class Worker:
         began = time.perf_counter()
         spans, records = telemetry.process_spans(batch.records, self._context.group)
         batch = replace(batch, records=records)
-        crash_point("batch.taken")
+        crash_point("batch.taken", batch)
         try:
             with telemetry.handling(spans):
                 await processor.prepare(batch)
@@ -236,7 +236,7 @@ class Worker:
         except BaseException:
             self._answer([unavailable("owner")] * len(batch.requests))
             raise
-        crash_point("batch.after_commit")
+        crash_point("batch.after_commit", batch)
         self.position = _end(batch, self.position)
         processor.committed()
         self._answer(effects.answers)
@@ -257,7 +257,7 @@ class Worker:
             if self._context.poison_limit:
                 poison.check(self.tp, batch.records, effects.rejected)
             await outbox.write(tx, own.group, own.partition, [*effects.messages, *self._dead(effects.rejected)])
-            crash_point("batch.before_commit")
+            crash_point("batch.before_commit", batch)
         self._poison = poison
         return effects
 
