@@ -32,9 +32,11 @@ from trunkline_router import (
 from trunkline_router.events import (
     ConversationAbsorbed,
     ConversationQueued,
+    ConversationReleased,
     ConversationReopened,
     ConversationSnoozed,
     MessageSent,
+    OfferDeclined,
 )
 from trunkline_router.facts import Presence, QueueReason, RescindReason, Unanswered
 from trunkline_router.inputs import EndWrapUp
@@ -96,7 +98,7 @@ def back(change: Callable[..., Mapping[str, Any]]) -> Off:
         found = original(eng, c, now, *args, **more)
         return replace(found, **change(found, now))
 
-    return wrap(policies, "again", around)
+    return wrap(policies, "placed", around)
 
 
 def ignored(part: str, **same: Any) -> Off:
@@ -207,9 +209,41 @@ def _waited_anew(original: Wrapped, eng: Engine, c: Conversation, after: Any, no
     return [replace(p, preferred_until=until) if isinstance(p, ConversationQueued) else p for p in found]
 
 
-def _step_kept(_original: Wrapped, eng: Engine, c: Conversation, after: Any, now: Any) -> Any:
-    policy = policies.select(eng, after, now)
-    return [policies.at_step(eng, after, policy, c.step, now, QueueReason.CHANGED, entered_at=c.entered_at)]
+def _step_kept(_original: Wrapped, eng: Engine, c: Conversation, now: Any, reason: Any, policy: Any) -> Any:
+    policy = policy or policies.select(eng, c, now)
+    return policies.at_step(eng, c, policy, c.step, now, reason, entered_at=c.entered_at)
+
+
+def _visited(original: Wrapped, eng: Engine, c: Conversation, *args: Any) -> Any:
+    return original(eng, replace(c, entered_at=c.entered_at + timedelta(seconds=1)), *args)
+
+
+def _always_entered(original: Wrapped, to: Engine, c: Conversation, queued: Any) -> None:
+    original(to, c, queued)
+    to.entered.append(c.id)
+
+
+def _asleep_is_everybodys(original: Wrapped, c: Conversation, *args: Any, **more: Any) -> None:
+    if c.status is not Status.SNOOZED:
+        original(c, *args, **more)
+
+
+def _misses_stay(original: Wrapped, to: Engine, c: Conversation, payload: Any, at: Any) -> None:
+    agent = to.pool.agents.get(getattr(payload, "agent_id", ""))
+    missed = agent.missed if agent else 0
+    original(to, c, payload, at)
+    if agent and isinstance(payload, OfferDeclined):
+        agent.missed = missed
+
+
+def _ended_alike(original: Wrapped, eng: Engine, c: Conversation, *args: Any) -> Any:
+    if c.status is Status.NEW:
+        raise refusals.wrong_status(c, "reopen it first")
+    return original(eng, c, *args)
+
+
+def _unreleased(original: Wrapped, *args: Any) -> Any:
+    return (p for p in original(*args) if not isinstance(p, ConversationReleased))
 
 
 def _failure_advances(original: Wrapped, eng: Engine, c: Conversation, now: Any, reason: Any, *more: Any) -> Any:
@@ -478,11 +512,34 @@ def _entered_now(_found: Any, now: Any) -> Mapping[str, Any]:
 RULES: dict[str, Off] = {
     # 3.1, 3.2 policies and steps
     "first_policy": wrap(policies, "select", _last_policy),
+    "waiting_begins": wrap(policies, "facts", lambda original, *args: original(*args) | {"waiting_s": 10**9}),
+    "unrelated_by_time": gives(policies, "concerned", lambda: True),
+    "reopened_by_agent": wrap(policies, "reopened", lambda _original, _eng, c, _now: c),
+    "outbound_place": wrap(policies, "placed", _visited),
+    "failed_offer_skips": wrap(fold, "_queue", _always_entered),
+    "step_after_sleep": back(lambda _found, _now: {"step_ends_at": None}),
+    "known_when_it_waits_again": wrap(policies, "anew", lambda _original, *args: policies.again(*args)),
+    "document_followed": gives(changes, "same_place", lambda: True),
+    "timers_anew": gives(state.Engine, "_time_anew", lambda: None),
+    "second_preferred": wrap(
+        policies, "again", lambda original, *args: replace(original(*args), preferred=(), preferred_until=None)
+    ),
+    "asleep_when_lost": gives(commands, "_is_back", lambda: True),
+    "asleep_is_theirs": wrap(commands, "must_be_theirs", _asleep_is_everybodys),
+    "allowed_pull": gives(moves, "_may_pull", lambda: None),
+    "never_by_age": gives(policies, "kept_back", lambda: False),
+    "somebody_busy": wrap(messages, "present", lambda _original, agent, _team: not agent.holds),
+    "somebody_later": wrap(policies, "along", lambda original, *args: original(*args)[:1]),
+    "answered_between": wrap(fold, "_evolve_offer", _misses_stay),
+    "merge_wakes": wrap(commands, "_merge", lambda _original, eng, c, command, _now: moves.merge(eng, c, command)),
+    "outbound_pulled": wrap(moves, "assign", _ended_alike),
+    "wrap_of_same": wrap(engine, "_with_ends", lambda _original, _eng, decision: decision),
+    "released_by_document": wrap(engine, "_moved", _unreleased),
     "policy_anew": gives(changes, "placed_anew", list),
     "policy_anew_by_message": wrap(messages, "_follows", _keeps_waiting),
     "transfer_stays": wrap(changes, "placed_anew", _taken_back),
     "wait_goes_on": wrap(changes, "placed_anew", _waited_anew),
-    "step_that_is_gone": wrap(changes, "placed_anew", _step_kept),
+    "step_that_is_gone": wrap(policies, "placed", _step_kept),
     "unrelated_change": wrap(changes, "placed_anew", _always_anew),
     "next_step": gives(policies, "next_step", lambda: None),
     "step_deadline": queued(
@@ -584,7 +641,7 @@ RULES: dict[str, Off] = {
     "bot_on": ignored("teams", assign_bots=False),
     "never_auto_assign": ignored("teams", never_auto_assign=""),
     "rate_limit": gives(index, "within_rate", lambda: True),
-    "rate_window": gives(state, "rate_dues", list),
+    "rate_window": gives(state, "rate_due", lambda: None),
     "allowed": wrap(
         changes, "attributes", lambda original, e, c, m, now: original(e, c, replace(m, allowed_agents=None), now)
     ),
@@ -680,14 +737,17 @@ RULES: dict[str, Off] = {
     "edf_due": wrap(messages, "_due", lambda _original, _pool, _c, queued, _preview: queued),
     "edf_due_kept": wrap(policies, "again", _no_due),
     "edf_due_ends": wrap(promises, "keep", _dues_kept),
-    "auto_assign_off_later": gives(engine, "_given_out_otherwise", list),
-    "split_by_hand": wrap(
-        moves,
-        "split",
-        lambda original, *args: [
-            (name, replace(p, assigned_by_hand=False) if isinstance(p, ConversationQueued) else p)
-            for name, p in original(*args)
-        ],
+    "auto_assign_off_later": gives(changes, "same_place", lambda: True),
+    "split_by_hand": both(
+        wrap(
+            moves,
+            "split",
+            lambda original, *args: [
+                (name, replace(p, assigned_by_hand=False) if isinstance(p, ConversationQueued) else p)
+                for name, p in original(*args)
+            ],
+        ),
+        gives(policies, "kept_back", lambda: False),
     ),
     "own_step": wrap(explain_agents, "_not_by_itself", _team_says),
     "removed_team": wrap(policies, "home", lambda _original, e, c: e.pool.team_of(c.account)),

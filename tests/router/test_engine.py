@@ -9,6 +9,7 @@ import pytest
 from trunkline_router.engine import SYSTEM
 from trunkline_router.events import (
     ConversationAssigned,
+    ConversationReleased,
     ConversationReopened,
     ConversationResolved,
     ConversationTransferred,
@@ -120,7 +121,7 @@ CASES = [
          Step(5, Configure(WITHOUT_ANA)),
          [("", WITHOUT_ANA), rescinded(RescindReason.AGENT_REMOVED), ENDED]),
     Case("a removed agent's conversation waits again", ASSIGNED, Step(5, Configure(WITHOUT_ANA)),
-         [("", WITHOUT_ANA), queued(QueueReason.AGENT_LOST, 1)]),
+         [("", WITHOUT_ANA), ("c1", ConversationReleased("ana", "agent removed")), queued(QueueReason.AGENT_LOST, 1)]),
     Case("a removed team's waiting work goes to the first team that is left", QUEUED,
          Step(5, Configure(WITHOUT_BILLING)),
          [("", WITHOUT_BILLING), queued(QueueReason.TEAM_REMOVED, 1, "returns")]),

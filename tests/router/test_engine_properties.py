@@ -16,7 +16,7 @@ from datetime import timedelta
 import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
-from trunkline_router import wire
+from trunkline_router import policies, timers, wire
 from trunkline_router.events import (
     ConversationAssigned,
     ConversationPayload,
@@ -76,7 +76,21 @@ from trunkline_router.routing import (
 from trunkline_router.state import Engine
 from trunkline_router.tools import PLAIN, Facts, Tools
 
-from tests.router.given import ANA, BEN, BILLING, CONTACT, POOL, RETURNS, Step, after, ask, at, configured, message
+from tests.router.given import (
+    ANA,
+    BEN,
+    BILLING,
+    CONTACT,
+    POOL,
+    RETURNS,
+    START,
+    Step,
+    after,
+    ask,
+    at,
+    configured,
+    message,
+)
 
 CARLA = replace(BEN, id="carla", capacity=3, skills=(("de", 3), ("tax", 1)), caps=(("calls", 1),))
 DORA = AgentConfig("dora", "Dora", ("billing",), 2, skills=(("de", 5), ("tax", 2)))
@@ -122,6 +136,11 @@ CONFIGURATIONS = [
     replace(FULL, teams=(replace(BILLING, order=Order.EDF, accept_without_agents=False), RETURNS), promises=PROMISES),
     replace(FULL, teams=(replace(BILLING, order=Order.STRICT, strategy=Strategy.LEAST_ASSIGNED), RETURNS)),
     replace(FULL, teams=(replace(BILLING, strategy=Strategy.MANUAL), TURNS)),
+    replace(FULL, teams=(replace(LIMITED, rate_window_s=20), replace(RETURNS, rate_max=2, rate_window_s=45))),
+    replace(
+        FULL, limits=Limits(2, "returns", 90, 0, reopen_within_s=40), channel_classes=(replace(CALLS, wrap_s=30), MAIL)
+    ),
+    replace(FULL, limits=Limits(0, "", 5, 7), policies=(replace(POLICIES[0], when=""),)),
 ]
 CONVERSATIONS = [f"c{n}" for n in range(8)]
 AGENTS = ["ana", "ben", "carla", "dora", "robot", "gina", "eve", "nobody"]
@@ -149,7 +168,12 @@ def tool(text: str) -> Callable[[Facts], bool]:
     return lambda facts: text == "always" or text in facts["tags"] or text in facts["attributes"]
 
 
-TOOLS = Tools(tool, lambda text: lambda facts: f"{text} {facts['conversation.id']}", PLAIN.hours)
+def reads(_text: str) -> frozenset[str]:
+    """What they read."""
+    return frozenset({"tags", "attributes"})
+
+
+TOOLS = Tools(tool, reads, lambda text: lambda facts: f"{text} {facts['conversation.id']}", PLAIN.hours)
 
 #: Without the explanation of a failure, which takes minutes.
 PHASES = [p for p in Phase if p is not Phase.explain]
@@ -364,7 +388,10 @@ class Run:
             assert waits == (c.status is Status.QUEUED)
             assert c.unanswered_since == min((one.at for one in c.unanswered), default=None)
             assert c.unanswered or not c.dues
+            if c.status is Status.QUEUED:
+                self._waits_for_something(c)
         self._nobody_waits_who_could_be_served()
+        self._nothing_that_is_due_is_forgotten()
 
     def _load_is_what_is_held(self, agent: Agent) -> None:
         """P2: units in use are those of what is assigned, offered and wrapped up."""
@@ -374,6 +401,22 @@ class Run:
             o.agent == agent.config.id for c in conversations.values() for o in c.offers.values()
         )
         assert agent.load == sum(h.units for h in agent.holds.values())
+
+    def _waits_for_something(self, c: Conversation) -> None:
+        """Its place is no older than it is; a further step has its time (3.2); who it is kept for is there (3.3)."""
+        pool = self.engine.pool
+        policy = pool.policy(c.policy)
+        assert c.entered_at >= START, c
+        assert c.step_ends_at is not None or policy is None or c.step + 1 == len(policy.steps), c
+        assert c.preferred_until is None or policies.anybody_there(self.engine, c), c
+
+    def _nothing_that_is_due_is_forgotten(self) -> None:
+        """Whatever is due some time has a timer, and what was due has been decided."""
+        engine, timed = self.engine, set(self.engine.timers)
+        for name in (*engine.pool.conversations, *engine.pool.agents):
+            missing = [due for due in timers.dues(engine, name) if (due, name) not in timed]
+            assert all(due <= engine.index.now for due in missing), name
+            assert not missing or not timers.decide(engine, name, engine.index.now), name
 
     def _nobody_waits_who_could_be_served(self) -> None:
         """P1, by looking at everybody (routing 3.6)."""

@@ -320,7 +320,18 @@ def test_what_is_sent_on_has_another_id_for_every_hand_over_it_follows() -> None
 #: Of a place in a queue, of somebody's hands, or of the end: not there when a conversation is handed over.
 LEFT_BEHIND = {
     *("id", "ordinal", "status", "team", "agent"),
-    *("policy", "step", "skills", "boost_s", "strategy", "step_ends_at", "preferred", "preferred_until", "by_hand"),
+    *(
+        "policy",
+        "step",
+        "skills",
+        "boost_s",
+        "strategy",
+        "step_ends_at",
+        "preferred",
+        "preferred_until",
+        "by_hand",
+        "sent",
+    ),
     *("offers", "excluded", "reoffer_at"),
     *("resolved_at", "assigned_at", "accepted_offer", "wakes_at", "callback", "merged_into", "moved_to"),
     "dues",  # by team, as promised to those of the other pool

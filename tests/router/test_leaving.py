@@ -10,6 +10,7 @@ from trunkline_router import leaving, wire_config
 from trunkline_router.engine import SYSTEM
 from trunkline_router.events import (
     AttributesChanged,
+    ConversationReleased,
     ConversationReopened,
     ConversationTransferred,
     DeliveryUpdated,
@@ -182,7 +183,10 @@ def test_a_pool_that_comes_back_keeps_what_has_not_gone_yet() -> None:
     """It waits for a team of it."""
     back = replace(FAR_CONFIG, version=3)
     engine, _ = after(*DROPPED)
-    assert payloads(engine, Step(4, Configure(back)))[1:] == [("c1", waits("a first", QueueReason.TEAM_REMOVED, at(1)))]
+    assert payloads(engine, Step(4, Configure(back)))[1:] == [
+        ("c1", ConversationReleased("ana", "agent removed")),
+        ("c1", waits("a first", QueueReason.TEAM_REMOVED, at(1))),
+    ]
 
 
 # -- what comes meanwhile

@@ -37,7 +37,7 @@ from trunkline_router.refusals import Refusal
 from trunkline_router.replay import groups, replay
 from trunkline_router.routing import AutoText, Order, Promise, TextKind
 from trunkline_router.state import Engine
-from trunkline_router.tools import PLAIN, Tools
+from trunkline_router.tools import PLAIN
 
 from tests.router.given import ANA, BEN, BILLING, CONTACT, RETURNS, Step, after, ask, at, configured, message, offer_id
 
@@ -106,7 +106,7 @@ def test_the_closing_text_may_be_said_again_by_an_agent() -> None:
     """Automatic texts are sent once a cycle; what an agent says is theirs to repeat."""
     config = replace(PROMISED, texts=(AutoText(TextKind.CLOSING, "Bye."),), promises=())
     engine, _ = after(Step(0, Configure(config)), Step(1, message("c1")))
-    engine.tools = Tools(PLAIN.condition, lambda text: lambda _facts: text, PLAIN.hours)
+    engine.tools = replace(PLAIN, template=lambda text: lambda _facts: text)
     c1(engine).told.add(TextKind.CLOSING)
     events = ask(engine, Step(3, Resolve("c1", "", "m1", closing_text=True), supervising=True))
     assert [e.payload.content for e in events if isinstance(e.payload, MessageSent)] == [Content("Bye.")]

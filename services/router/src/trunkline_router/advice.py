@@ -10,9 +10,10 @@ from datetime import datetime
 from trunkline.inbound.v1.inbound_event_pb2 import InboundEvent
 from trunkline.sla.v1.sla_service_pb2 import PreviewDueRequest
 
-from trunkline_router import messages, wire
+from trunkline_router import wire
 from trunkline_router.facts import NO_PREVIEW, NOBODY_KNOWN, UNKNOWN, CustomerLookup, DuePreview
 from trunkline_router.inputs import Configure, ReceiveMessage
+from trunkline_router.known import told
 from trunkline_router.lookup import DueLookup, Lookup
 from trunkline_router.pool import Status
 from trunkline_router.routing import Order, TeamConfig
@@ -67,7 +68,7 @@ def _request(
     goes_on = conversation is not None and conversation.status not in (Status.NEW, Status.RESOLVED)
     if goes_on or not isinstance(said, ReceiveMessage) or said.automatic:
         return PreviewDueRequest()
-    known = messages.known_by(said, conversation.attributes if conversation else UNKNOWN)
+    known = told(conversation.attributes if conversation else UNKNOWN, said)
     request = PreviewDueRequest(
         teams=[team.id for team in _teams(event.pool, engine, configs) if team.order is Order.EDF],
         channel=event.channel,

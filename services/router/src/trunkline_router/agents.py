@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import assert_never
 
@@ -82,7 +83,8 @@ def _put(engine: Engine, command: PutAgent, now: datetime) -> Decision:
     known = engine.pool.agents.get(config.id)
     if known is not None and known.config == config:
         return []
-    taken = _take_back(engine, known, RescindReason.CHANGED, now) if known is not None else []
+    renamed = known is not None and replace(known.config, name=config.name) == config
+    taken = [] if known is None or renamed else _take_back(engine, known, RescindReason.CHANGED, now)
     return [*taken, ("", AgentConfigured(config))]
 
 
@@ -102,5 +104,5 @@ def without(engine: Engine, agent_id: str, now: datetime) -> Decision:
             found += [(c.id, p) for p in changes.back_if_last(engine, c, len(mine), now)]
         elif c.status is Status.ASSIGNED and c.agent == agent_id:
             lost = ConversationReleased(agent_id, "agent removed")
-            found += [(c.id, lost), (c.id, policies.again(engine, c, now, QueueReason.AGENT_LOST))]
+            found += [(c.id, lost), (c.id, policies.anew(engine, c, now, QueueReason.AGENT_LOST))]
     return found

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid5
 
-from trunkline_router import estimate, policies
+from trunkline_router import estimate, known, policies
 from trunkline_router.events import AttributesChanged, ConversationQueued, MessageSent, OfferRescinded, Payload
 from trunkline_router.facts import Content, QueueReason, RescindReason
 from trunkline_router.inputs import ChangeAttributes
@@ -42,21 +42,8 @@ def wrap_until(engine: Engine, c: Conversation, now: datetime) -> datetime | Non
 
 def attributes(engine: Engine, c: Conversation, command: ChangeAttributes, now: datetime) -> list[Payload]:
     """What is known of it, and its place anew where that changes the policy or the priority (routing 3.1)."""
-    known = c.attributes
-    values = dict(known.values)
-    for name, value in command.set_values:
-        values.pop(name, None)
-        if value is not None:
-            values[name] = value
-    new = replace(
-        known,
-        values=tuple(sorted(values.items())),
-        tags=tuple(sorted((set(known.tags) | set(command.add_tags)) - set(command.remove_tags))),
-        priority=known.priority if command.priority is None else command.priority,
-        language=known.language if command.language is None else command.language,
-        allowed_agents=known.allowed_agents if command.allowed_agents is None else command.allowed_agents,
-    )
-    if new == known:
+    new = known.changed(c.attributes, command)
+    if new == c.attributes:
         return []
     after = replace(c, attributes=new)
     moved = placed_anew(engine, c, after, now)
@@ -68,30 +55,24 @@ def placed_anew(engine: Engine, c: Conversation, after: Conversation, now: datet
     """Its place in the queue where what is known now changes it; what no condition names changes nothing (3.1)."""
     if c.status not in (Status.QUEUED, Status.OFFERED):
         return []
-    queued = _requeued(engine, c, after, now)
-    same = _wanted(queued) == (c.team, c.policy, c.step, c.skills, c.boost_s, c.tier, c.strategy, c.by_hand)
-    if same and after.attributes.allowed_agents == c.attributes.allowed_agents:
+    policy = None if policies.concerned(engine, c, after, now) else engine.pool.policy(c.policy)
+    queued = goes_on(c, policies.placed(engine, after, now, QueueReason.CHANGED, policy))
+    if same_place(c, queued) and after.attributes.allowed_agents == c.attributes.allowed_agents:
         return []
     return [*rescinds(c, RescindReason.CHANGED), queued]
 
 
-def _requeued(engine: Engine, c: Conversation, after: Conversation, now: datetime) -> ConversationQueued:
-    """Its place by what is known now. Where somebody has sent it (a transfer, an overflow) no policy takes it back."""
-    if not c.policy:
-        queued = policies.again(engine, after, now, QueueReason.CHANGED)
-        return replace(queued, boost_s=policies.boost(engine.pool, after.attributes.priority))
-    policy = policies.select(engine, after, now)
-    if policy.id != c.policy:
-        return policies.at_step(engine, after, policy, 0, now, QueueReason.CHANGED, entered_at=c.entered_at)
-    step = min(c.step, len(policy.steps) - 1)  # a newer document may have fewer
-    queued = policies.at_step(engine, after, policy, step, now, QueueReason.CHANGED, entered_at=c.entered_at)
-    return replace(  # what it waits for goes on as it was
-        queued, preferred=c.preferred, preferred_until=c.preferred_until, step_ends_at=c.step_ends_at
-    )
+def goes_on(c: Conversation, queued: ConversationQueued) -> ConversationQueued:
+    """In the same step whom it waits for stays as it was."""
+    if (queued.policy, queued.step, queued.team) != (c.policy, c.step, c.team):
+        return queued
+    return replace(queued, preferred=c.preferred, preferred_until=c.preferred_until)
 
 
-def _wanted(q: ConversationQueued) -> tuple[object, ...]:
-    return q.team, q.policy, q.step, q.skills, q.boost_s, q.tier, q.strategy, q.assigned_by_hand
+def same_place(c: Conversation, q: ConversationQueued) -> bool:
+    """Whether nothing would be otherwise."""
+    wanted = (q.team, q.policy, q.step, q.skills, q.boost_s, q.tier, q.strategy, q.assigned_by_hand, q.step_ends_at)
+    return wanted == (c.team, c.policy, c.step, c.skills, c.boost_s, c.tier, c.strategy, c.by_hand, c.step_ends_at)
 
 
 # -- automatic texts

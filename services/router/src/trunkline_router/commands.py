@@ -16,7 +16,7 @@ from trunkline_router.events import (
     OfferDeclined,
     Payload,
 )
-from trunkline_router.facts import QueueReason, ReopenReason, RescindReason, WakeReason
+from trunkline_router.facts import Presence, QueueReason, ReopenReason, RescindReason, WakeReason
 from trunkline_router.inputs import (
     AcceptOffer,
     AddNote,
@@ -37,7 +37,7 @@ from trunkline_router.inputs import (
     Transfer,
     Wake,
 )
-from trunkline_router.pool import ENDED, Agent, Conversation, Status
+from trunkline_router.pool import Agent, Conversation, Status
 from trunkline_router.state import Engine
 
 
@@ -50,7 +50,7 @@ def decide(engine: Engine, command: ConversationCommand, asked: Input, now: date
     conversation = known_conversation(engine, command.conversation_id)
     match command:
         case Merge():
-            return moves.merge(engine, conversation, command)
+            return _merge(engine, conversation, command, now)
         case Split():
             return moves.split(engine, conversation, command, now)
         case _:
@@ -81,7 +81,7 @@ def _about(engine: Engine, c: Conversation, command: ConversationCommand, asked:
         case Snooze():
             return _snooze(c, command, asked, now)
         case Wake():
-            return wake(engine, c, WakeReason.AGENT, now) if c.status is Status.SNOOZED else []
+            return _woken(engine, c, command, asked, now)
         case Resolve():
             return _resolve(engine, c, command, asked, now)
         case Reopen():
@@ -120,9 +120,9 @@ def must_hold(c: Conversation, agent_id: str, asked: Input) -> None:
     must_be_theirs(c, agent_id, supervising=asked.supervising)
 
 
-def must_be_theirs(c: Conversation, agent_id: str, *, supervising: bool) -> None:
-    """Assigned, and to that agent unless a supervisor asks."""
-    if c.status is not Status.ASSIGNED:
+def must_be_theirs(c: Conversation, agent_id: str, *, supervising: bool, asleep: bool = False) -> None:
+    """Assigned (or, with `asleep`, snoozed), and to that agent unless a supervisor asks."""
+    if c.status is not Status.ASSIGNED and not (asleep and c.status is Status.SNOOZED):
         raise refusals.wrong_status(c, "accept it first")
     if c.agent != agent_id and not supervising:
         raise refusals.not_assigned(c)
@@ -130,10 +130,19 @@ def must_be_theirs(c: Conversation, agent_id: str, *, supervising: bool) -> None
 
 def must_hold_if_agent(c: Conversation, agent_id: str, asked: Input) -> None:
     """A supervisor may do this whoever has it; nobody may where there is nothing to do."""
-    if c.status in ENDED:
+    if c.status is Status.RESOLVED:
         raise refusals.wrong_status(c, "reopen it first")
-    if not asked.supervising and c.status is not Status.SNOOZED:
-        must_hold(c, agent_id, asked)
+    if not asked.supervising:
+        must_be_theirs(c, agent_id, supervising=False, asleep=True)
+
+
+def _merge(engine: Engine, c: Conversation, command: Merge, now: datetime) -> Decision:
+    """A survivor that sleeps is woken by what nobody has answered yet."""
+    found = moves.merge(engine, c, command)
+    survivor = engine.pool.conversations[command.into]
+    if found and c.unanswered and survivor.status is Status.SNOOZED:
+        found += [(survivor.id, p) for p in wake(engine, survivor, WakeReason.CUSTOMER_MESSAGE, now)]
+    return found
 
 
 def _accept(c: Conversation, command: AcceptOffer) -> list[Payload]:
@@ -165,26 +174,41 @@ def _snooze(c: Conversation, command: Snooze, asked: Input, now: datetime) -> li
     return [ConversationSnoozed(c.agent, command.until)]
 
 
+def _woken(engine: Engine, c: Conversation, command: Wake, asked: Input, now: datetime) -> list[Payload]:
+    if c.status is not Status.SNOOZED:
+        return []
+    must_be_theirs(c, command.agent_id, supervising=asked.supervising, asleep=True)
+    return wake(engine, c, WakeReason.AGENT, now)
+
+
 def wake(engine: Engine, c: Conversation, reason: WakeReason, now: datetime) -> list[Payload]:
-    """Back to its agent, above capacity if need be (routing 4.3); to the queue where the agent is gone."""
-    if c.agent in engine.pool.agents:
+    """Back to its agent, above capacity if need be (routing 4.3); to the queue where the agent is gone or lost."""
+    if _is_back(engine, c):
         return [ConversationWoken(reason, c.agent)]
-    return [ConversationWoken(reason, ""), policies.again(engine, c, now, QueueReason.WOKEN)]
+    return [ConversationWoken(reason, ""), policies.anew(engine, c, now, QueueReason.WOKEN)]
+
+
+def _is_back(engine: Engine, c: Conversation) -> bool:
+    """Whether its agent can have it: an agent who was lost loses what is requeued when that happens (3.9)."""
+    agent = engine.pool.agents.get(c.agent)
+    if agent is None:
+        return False
+    lost = agent.presence is Presence.OFFLINE and agent.lost_at is None
+    return not (lost and engine.channel_class(c.channel).requeue_when_lost)
 
 
 def _resolve(engine: Engine, c: Conversation, command: Resolve, asked: Input, now: datetime) -> list[Payload]:
     if c.status is Status.RESOLVED:
         return []
-    if not asked.supervising and c.status is not Status.SNOOZED:
-        must_hold(c, command.agent_id, asked)
+    if not asked.supervising:
+        must_be_theirs(c, command.agent_id, supervising=False, asleep=True)
     return closing.resolve(engine, c, command, now, supervising=asked.supervising)
 
 
 def _reopen(engine: Engine, c: Conversation, now: datetime) -> list[Payload]:
     if c.status is not Status.RESOLVED or c.merged_into:
         return []
-    same = policies.same_cycle(engine, c, now)
     return [
-        ConversationReopened(ReopenReason.AGENT, same_cycle=same),
-        policies.enter(engine, c, now, QueueReason.REOPENED),
+        ConversationReopened(ReopenReason.AGENT, same_cycle=policies.same_cycle(engine, c, now)),
+        policies.enter(engine, policies.reopened(engine, c, now), now, QueueReason.REOPENED),
     ]

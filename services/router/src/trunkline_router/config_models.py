@@ -147,7 +147,7 @@ class PolicyModel(Strict):
     when: str = ""
     tier: int = Field(1, ge=0, le=9)
     invite_private: bool = False
-    steps: list[StepModel] = Field(min_length=1, max_length=20)
+    steps: list[StepModel] = Field(min_length=1)
     on_exhausted: Exhausted = Field(None, json_schema_extra={"default": "stay"})
 
 

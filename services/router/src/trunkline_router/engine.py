@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import get_args
 from uuid import UUID, uuid5
 
 from trunkline_router import agents, changes, commands, handover, leaving, messages, policies, timers
 from trunkline_router.changes import Decision
-from trunkline_router.events import ConversationAssigned, ConversationQueued, Event, MessageSent, OfferMade, Payload
+from trunkline_router.events import (
+    ConversationAssigned,
+    ConversationQueued,
+    ConversationReleased,
+    ConversationWoken,
+    Event,
+    MessageSent,
+    OfferMade,
+    Payload,
+)
 from trunkline_router.facts import Actor, ActorType, QueueReason, RescindReason
 from trunkline_router.fold import evolve
 from trunkline_router.handed import ConversationTakenOver, TakeOver
 from trunkline_router.inputs import AgentCommand, Configure, Input, ReceiveMessage, RecordReceipt, Tick
 from trunkline_router.matching import Match, next_match
 from trunkline_router.pool import Conversation, Pool, Status
-from trunkline_router.pool_events import PoolConfigured
+from trunkline_router.pool_events import PoolConfigured, WrapUpEnded
 from trunkline_router.routing import Mode
 from trunkline_router.state import Engine
 
@@ -72,7 +80,7 @@ def decide(engine: Engine, asked: Input, now: datetime) -> Decision:
 
 def _record(engine: Engine, decision: Decision, asked: Input, now: datetime) -> list[Event]:
     events: list[Event] = []
-    for conversation_id, payload in decision:
+    for conversation_id, payload in _with_ends(engine, decision):
         pool = engine.pool
         known = pool.conversations.get(conversation_id)
         event = Event(
@@ -88,6 +96,16 @@ def _record(engine: Engine, decision: Decision, asked: Input, now: datetime) -> 
         evolve(engine, event)
         events.append(event)
     return events
+
+
+def _with_ends(engine: Engine, decision: Decision) -> Iterable[tuple[str, Payload]]:
+    """The wrap-up of a conversation that comes back to the same agent ends: it is in their hands again."""
+    for conversation_id, payload in decision:
+        if isinstance(payload, OfferMade | ConversationAssigned | ConversationWoken):
+            agent = engine.pool.agents.get(payload.agent_id)
+            if agent is not None and conversation_id in agent.wraps:
+                yield "", WrapUpEnded(payload.agent_id, conversation_id)
+        yield conversation_id, payload
 
 
 def _seq(known: Conversation | None, payload: Payload) -> int:
@@ -112,7 +130,7 @@ def _tick(engine: Engine, own: Input, now: datetime) -> list[Event]:
 
 def _settle(engine: Engine, own: Input, now: datetime) -> list[Event]:
     """Match until there is nothing to match; a step that serves nobody now may be passed over."""
-    events: list[Event] = []
+    events = _record(engine, _unkept(engine, now), own, now)
     while True:
         while (found := next_match(engine)) is not None:
             events += _record(engine, _give(engine, found, now), own, now)
@@ -125,6 +143,8 @@ def _settle(engine: Engine, own: Input, now: datetime) -> list[Event]:
 def _give(engine: Engine, found: Match, now: datetime) -> Decision:
     """An assignment, or a question to one agent or to several at once."""
     c = found.conversation
+    if policies.kept_back(engine, c, now):
+        return [(c.id, policies.again(engine, c, now, QueueReason.CHANGED))]
     if engine.channel_class(c.channel).mode is Mode.AUTO_ASSIGN:
         return [(c.id, ConversationAssigned(found.agents[0].config.id, c.team, ""))]
     until = now + timedelta(seconds=engine.pool.teams[c.team].offer_timeout_s)
@@ -132,6 +152,14 @@ def _give(engine: Engine, found: Match, now: datetime) -> Decision:
         (c.id, OfferMade(str(uuid5(OFFERS, f"{c.id}/{c.seq + number}")), agent.config.id, until))
         for number, agent in enumerate(found.agents, 1)
     ]
+
+
+def _unkept(engine: Engine, now: datetime) -> Decision:
+    """Work kept for agents who have gone is for everybody."""
+    names = {name for agent in engine.touched_agents for name in engine.kept_for.get(agent, ())}
+    kept = sorted((engine.pool.conversations[name] for name in names), key=lambda c: c.ordinal)
+    alone = [c for c in kept if not policies.anybody_there(engine, c)]
+    return [(c.id, policies.again(engine, c, now, QueueReason.PREFERRED_WAITED)) for c in alone]
 
 
 def _skipped(engine: Engine, now: datetime) -> Decision:
@@ -164,7 +192,8 @@ def _moved(engine: Engine, c: Conversation, now: datetime) -> Iterable[Payload]:
     lost_team = c.team not in pool.teams
     gone = [o for o, offer in c.offers.items() if not _is_member(pool, offer.agent, c.team)]
     if c.status is Status.ASSIGNED and c.agent not in pool.agents:
-        yield policies.again(engine, c, now, QueueReason.TEAM_REMOVED if lost_team else QueueReason.AGENT_LOST)
+        yield ConversationReleased(c.agent, "agent removed")
+        yield policies.anew(engine, c, now, QueueReason.TEAM_REMOVED if lost_team else QueueReason.AGENT_LOST)
     elif c.status in (Status.QUEUED, Status.OFFERED) and lost_team:
         yield from changes.rescinds(c, RescindReason.TRANSFERRED)
         yield _elsewhere(engine, c, now)
@@ -174,14 +203,9 @@ def _moved(engine: Engine, c: Conversation, now: datetime) -> Iterable[Payload]:
                 yield offer
         yield from changes.back_if_last(engine, c, len(gone), now)
     elif c.status is Status.QUEUED:
-        yield from _given_out_otherwise(engine, c, now)
-
-
-def _given_out_otherwise(engine: Engine, c: Conversation, now: datetime) -> Iterable[Payload]:
-    """Whether its team gives it out by itself may be another now; what it waits for goes on as it was."""
-    again = policies.again(engine, c, now, QueueReason.CHANGED)
-    if again.assigned_by_hand != c.by_hand:
-        yield replace(again, preferred=c.preferred, preferred_until=c.preferred_until)
+        place = changes.goes_on(c, policies.again(engine, c, now, QueueReason.CHANGED))
+        if not changes.same_place(c, place):  # its policy, its team or what a priority means is another now
+            yield place
 
 
 def _is_member(pool: Pool, agent_id: str, team: str) -> bool:

@@ -36,10 +36,27 @@ from trunkline_router.events import (
 )
 from trunkline_router.facts import DeliveryStatus, QueueReason, Unanswered
 from trunkline_router.handed import ConversationHandedOver, ConversationTakenOver
-from trunkline_router.pool import Agent, Conversation, Hold, Offer, Pool, Status
+from trunkline_router.pool import BEGINNING, Agent, Conversation, Hold, Offer, Pool, Status
 from trunkline_router.pool_events import PoolPayload
 from trunkline_router.state import Engine
 
+#: Reasons for which it comes back to the step it was in, and does not enter it (routing 3.2).
+SAME_STEP = (
+    QueueReason.OFFER_ENDED,
+    QueueReason.RELEASED,
+    QueueReason.AGENT_LOST,
+    QueueReason.WOKEN,
+    QueueReason.CHANGED,
+)
+#: Reasons for which it is where somebody sent it, not where a policy did.
+SENT = (
+    QueueReason.TRANSFERRED,
+    QueueReason.TEAM_REMOVED,
+    QueueReason.OVERFLOW,
+    QueueReason.ESCALATED,
+    QueueReason.CALLBACK_DUE,
+    QueueReason.SPLIT,
+)
 #: Reasons for which a visit to the queue goes on: who declined it is not asked again (routing 3.7).
 SAME_VISIT = (QueueReason.OFFER_ENDED, QueueReason.RELAXED, QueueReason.PREFERRED_WAITED, QueueReason.CHANGED)
 MAX_TEXT = 4000  # characters of the last message that conditions can see
@@ -98,7 +115,7 @@ def _evolve(to: Engine, c: Conversation, payload: ConversationPayload, at: datet
         case DeliveryUpdated(message_id, DeliveryStatus.FAILED):
             promises.not_delivered(to, c, message_id)
         case ConversationReopened(same_cycle=same):
-            c.resolved_at, c.status = None, Status.NEW
+            c.resolved_at, c.status, c.sent, c.entered_at = None, Status.NEW, False, BEGINNING
             if not same:
                 c.cycle, c.cycle_began_at, c.transfers, c.told = c.cycle + 1, at, 0, set()
                 c.messages = 0
@@ -125,8 +142,9 @@ def _evolve_offer(to: Engine, c: Conversation, payload: OfferPayload, at: dateti
         case OfferDeclined(offer_id, agent_id) | OfferTimedOut(offer_id, agent_id):
             _end_offer(to, c, offer_id)
             _exclude(to, c, agent_id, at)
-            if isinstance(payload, OfferTimedOut) and agent_id in to.pool.agents:
-                to.pool.agents[agent_id].missed += 1
+            if agent_id in to.pool.agents:
+                missed = isinstance(payload, OfferTimedOut)
+                to.pool.agents[agent_id].missed = to.pool.agents[agent_id].missed + 1 if missed else 0
         case ExclusionsCleared():
             c.excluded, c.reoffer_at = set(), None
             to.touched.add(c.id)
@@ -139,7 +157,7 @@ def _evolve_end(to: Engine, c: Conversation, payload: EndPayload, at: datetime) 
     match payload:
         case ConversationTransferred():
             _leave(to, c)
-            c.transfers += 1
+            c.transfers, c.sent = c.transfers + 1, True
         case ConversationHandedOver():
             handover.leave_behind(c, payload)
         case ConversationReleased():
@@ -169,6 +187,8 @@ def _evolve_end(to: Engine, c: Conversation, payload: EndPayload, at: datetime) 
 
 def _queue(to: Engine, c: Conversation, q: ConversationQueued) -> None:
     _leave(to, c, keep_exclusions=q.reason in SAME_VISIT)
+    entered = (q.policy, q.step, q.team) != (c.policy, c.step, c.team) or q.reason not in SAME_STEP
+    c.sent = not q.policy and (c.sent or q.reason in SENT)
     c.team, c.entered_at, c.status = q.team, q.entered_at, Status.QUEUED
     c.policy, c.step, c.skills, c.boost_s, c.tier = q.policy, q.step, q.skills, q.boost_s, q.tier
     c.strategy, c.step_ends_at, c.by_hand = q.strategy, q.step_ends_at, q.assigned_by_hand
@@ -176,7 +196,8 @@ def _queue(to: Engine, c: Conversation, q: ConversationQueued) -> None:
     if q.due_at is not None:
         c.dues = c.dues | {q.team: q.due_at}
     to.enqueue(c)
-    to.entered.append(c.id)
+    if entered and q.preferred_until is None:  # who is waited for might serve it yet
+        to.entered.append(c.id)
 
 
 def _exclude(to: Engine, c: Conversation, agent_id: str, at: datetime) -> None:
@@ -225,8 +246,11 @@ def _assign(to: Engine, c: Conversation, payload: ConversationAssigned, at: date
         _end_offer(to, c, offer_id)
     agent = to.pool.agents[agent_id]
     c.status, c.agent, c.last_agent, c.assigned_at = Status.ASSIGNED, agent_id, agent_id, at
+    c.callback = None
     _hold(to, agent, c)
-    agent.missed, agent.last_assigned_at, agent.assigned = 0, at, agent.assigned + 1
+    agent.last_assigned_at, agent.assigned = at, agent.assigned + 1
+    if payload.offer_id:  # others put it into their hands
+        agent.missed = 0
     agent.recent = [*_within_window(to.pool, agent, at), at]
     if not payload.offer_id and not payload.by_hand:
         _turn(to.pool, agent, c.team)

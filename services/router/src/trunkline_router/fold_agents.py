@@ -35,6 +35,7 @@ def evolve(to: Engine, payload: PoolPayload, at: datetime) -> None:
         case AgentRemoved(agent_id):
             agents.pop(agent_id, None)
             to.index.drop(agent_id)
+            to.touched_agents.add(agent_id)  # work may be kept for them
         case AgentPresenceChanged(agent_id, presence):
             agent = agents[agent_id]
             agent.presence = presence

@@ -19,7 +19,7 @@ from trunkline_router.handed import (
     Sighting,
     TakeOver,
 )
-from trunkline_router.pool import Conversation, Pool, Status
+from trunkline_router.pool import BEGINNING, Conversation, Pool, Status
 from trunkline_router.state import Engine
 
 FORWARDED = UUID("b0f3f8b4-8f0c-5b0a-9a1e-5c1c2f6d7e32")
@@ -73,7 +73,7 @@ def take_over(engine: Engine, asked: TakeOver, now: datetime) -> Decision:
 
 
 def _placed(engine: Engine, c: Conversation, asked: TakeOver, now: datetime) -> Payload:
-    entered_at = asked.state.entered_at if asked.removed else now
+    entered_at = asked.state.entered_at if asked.removed and asked.state.entered_at > BEGINNING else now
     if asked.team not in engine.pool.teams or asked.removed:
         team = asked.team if asked.team in engine.pool.teams else policies.home(engine, c)
         return policies.in_team(engine, c, team, now, QueueReason.TEAM_REMOVED, entered_at=entered_at)
@@ -87,7 +87,7 @@ def begun(event: Event, payload: ConversationStarted | ConversationTakenOver) ->
     """A conversation as its first event in a pool makes it."""
     if isinstance(payload, ConversationTakenOver):
         made = _made(event.conversation_id, event.pool_seq, payload.state)
-        made.team = payload.team
+        made.team, made.sent = payload.team, True
     else:
         p = payload
         made = Conversation(

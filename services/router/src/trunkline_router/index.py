@@ -29,15 +29,16 @@ class Heap:
     entries: list[Entry] = field(default_factory=list)
     live: set[str] = field(default_factory=set)
 
-    def push(self, key: tuple[Any, ...], stamp: int) -> None:
+    def push(self, key: tuple[Any, ...], stamp: int, valid: Callable[[str, int], bool]) -> None:
         """Add or move the id that ends the key."""
         self.live.add(key[-1])
         heapq.heappush(self.entries, (key, stamp))
+        if len(self.entries) > 2 * len(self.live) + SLACK:  # here, as nobody may ever look for the first
+            self.entries = [e for e in self.entries if valid(e[0][-1], e[1])]
+            heapq.heapify(self.entries)
 
     def first(self, valid: Callable[[str, int], bool], accept: Callable[[str], bool]) -> tuple[Any, ...] | None:
         """The least key whose entry is current and whose id is accepted; what is not accepted stays."""
-        if len(self.entries) > 2 * len(self.live) + SLACK:
-            self._compact(valid)
         passed: list[Entry] = []
         found = None
         while self.entries:
@@ -52,10 +53,6 @@ class Heap:
         for entry in passed:
             heapq.heappush(self.entries, entry)
         return found
-
-    def _compact(self, valid: Callable[[str, int], bool]) -> None:
-        self.entries = [e for e in self.entries if valid(e[0][-1], e[1])]
-        heapq.heapify(self.entries)
 
 
 @dataclass(slots=True, eq=False)
@@ -106,7 +103,7 @@ class Index:
         found = self._class(team, conversation.skills, channel_class, conversation.strategy or team.strategy)
         stamp = self._stamps[conversation.id] = self._stamps.get(conversation.id, 0) + 1
         self._class_of[conversation.id] = found
-        found.waiting.push(place, stamp)
+        found.waiting.push(place, stamp, self._valid_conversation)
 
     def leave(self, conversation_id: str) -> None:
         """It waits no longer."""
@@ -136,7 +133,7 @@ class Index:
         stamp = self._stamps[agent_id] = self._stamps.get(agent_id, 0) + 1
         for (team, strategy), heap in profile.heaps.items():
             if agent.has_room and available(agent, self.teams[team], self.now):
-                heap.push(choice_key(agent, team, strategy), stamp)
+                heap.push(choice_key(agent, team, strategy), stamp, self._valid_agent)
             else:
                 heap.live.discard(agent_id)
 
@@ -212,7 +209,7 @@ class Index:
         for agent_id in sorted(profile.members):
             agent = self.agents[agent_id]
             if agent.has_room and available(agent, team, self.now):
-                heap.push(choice_key(agent, team.id, strategy), self._stamps[agent_id])
+                heap.push(choice_key(agent, team.id, strategy), self._stamps[agent_id], self._valid_agent)
         return heap
 
     def _bit(self, skill: str) -> int:
@@ -233,11 +230,14 @@ def _levels(held: Mapping[str, int], skills: Pairs) -> int:
 
 def available(agent: Agent, team: TeamConfig, now: datetime) -> bool:
     """Whether the team may give the agent work now, room for it apart (routing 2.3)."""
+    return present(agent, team) and within_rate(agent, team, now)
+
+
+def present(agent: Agent, team: TeamConfig) -> bool:
+    """Whether the agent is there for the team's work, whatever they have in hand or had lately."""
     if agent.not_responding or not agent.accepting or agent.presence is Presence.OFFLINE:
         return False
-    if agent.presence is Presence.AWAY and not team.away_is_available:
-        return False
-    return within_rate(agent, team, now)
+    return agent.presence is not Presence.AWAY or team.away_is_available
 
 
 def within_rate(agent: Agent, team: TeamConfig, now: datetime) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
-from trunkline_router import changes, commands, handover, policies, refusals
+from trunkline_router import changes, commands, handover, known, policies, refusals
 from trunkline_router.changes import Decision
 from trunkline_router.events import (
     AttributesChanged,
@@ -17,12 +17,12 @@ from trunkline_router.events import (
     MessageReceived,
     Payload,
 )
-from trunkline_router.facts import Attributes, DuePreview, QueueReason, ReopenReason, WakeReason
-from trunkline_router.index import available
+from trunkline_router.facts import Attributes, DuePreview, Presence, QueueReason, ReopenReason, WakeReason
+from trunkline_router.index import present
 from trunkline_router.inputs import ReceiveMessage, RecordReceipt
 from trunkline_router.matching import qualified
 from trunkline_router.pool import Conversation, Pool, Status
-from trunkline_router.routing import Order, TextKind
+from trunkline_router.routing import Order, PolicyConfig, TextKind
 from trunkline_router.state import Engine
 
 NO_AGENT = "no_agent_online"
@@ -31,24 +31,24 @@ NO_AGENT = "no_agent_online"
 def receive(engine: Engine, m: ReceiveMessage, now: datetime) -> Decision:
     """The message, and what it does to its conversation. Raises Refusal where another pool has it."""
     _must_be_here(engine.pool, m.conversation_id, merged=True)
-    known = engine.pool.surviving(m.conversation_id)
-    if known is None:
-        attributes = known_by(m, Attributes())
+    here = engine.pool.surviving(m.conversation_id)
+    if here is None:
+        attributes = known.told(Attributes(), m)
         started = ConversationStarted(m.channel, m.account, m.contact, m.content.subject, m.customer, attributes)
         coming = Conversation(m.conversation_id, 0, m.channel, m.account, m.contact, m.content.subject, m.customer)
         coming.attributes, coming.last_text, coming.cycle, coming.cycle_began_at = attributes, m.content.text, 1, now
-        coming.messages = int(not m.automatic)
+        coming.messages, coming.entered_at = int(not m.automatic), now
         return [(m.conversation_id, p) for p in (started, _received(m), *_follows(engine, coming, m, now))]
-    attributes = known_by(m, known.attributes)
-    changed: list[Payload] = [AttributesChanged(attributes)] if attributes != known.attributes else []
-    counted = known.messages + (not m.automatic)
-    after = replace(known, attributes=attributes, last_text=m.content.text, messages=counted)
+    attributes = known.told(here.attributes, m)
+    changed: list[Payload] = [AttributesChanged(attributes)] if attributes != here.attributes else []
+    counted = here.messages + (not m.automatic)
+    after = replace(here, attributes=attributes, last_text=m.content.text, messages=counted)
     said: list[Payload] = [_received(m), *changed]
-    if known.status is Status.RESOLVED and not m.automatic:  # an out-of-office note opens nothing
+    if here.status is Status.RESOLVED and not m.automatic:  # an out-of-office note opens nothing
         said.insert(
-            0, ConversationReopened(ReopenReason.CUSTOMER_MESSAGE, same_cycle=policies.same_cycle(engine, known, now))
+            0, ConversationReopened(ReopenReason.CUSTOMER_MESSAGE, same_cycle=policies.same_cycle(engine, here, now))
         )
-    return [(known.id, p) for p in (*said, *_follows(engine, after, m, now))]
+    return [(here.id, p) for p in (*said, *_follows(engine, after, m, now))]
 
 
 def _must_be_here(pool: Pool, conversation_id: str, *, merged: bool) -> None:
@@ -70,19 +70,6 @@ def _received(m: ReceiveMessage) -> MessageReceived:
     )
 
 
-def known_by(m: ReceiveMessage, known: Attributes) -> Attributes:
-    """What is known once the message is in."""
-    if not (m.attributes or m.tags or m.priority or m.language):
-        return known
-    return replace(
-        known,
-        values=tuple(sorted((dict(known.values) | dict(m.attributes)).items())),
-        tags=tuple(sorted({*known.tags, *m.tags})),
-        priority=m.priority or known.priority,
-        language=m.language or known.language,
-    )
-
-
 def _follows(engine: Engine, c: Conversation, m: ReceiveMessage, now: datetime) -> list[Payload]:
     match c.status:
         case _ if engine.pool.dropped:
@@ -90,9 +77,9 @@ def _follows(engine: Engine, c: Conversation, m: ReceiveMessage, now: datetime) 
         case Status.NEW:
             return _queue(engine, c, m, now)
         case Status.RESOLVED if not m.automatic:
-            if not policies.same_cycle(engine, c, now):
-                c = replace(c, cycle=c.cycle + 1, cycle_began_at=now, told=set(), transfers=0, messages=1)
-            return _queue(engine, c, m, now, QueueReason.REOPENED)
+            again = policies.reopened(engine, c, now)
+            again.messages = again.messages or 1  # this one, in a new cycle
+            return _queue(engine, again, m, now, QueueReason.REOPENED)
         case Status.RESOLVED:
             return []
         case _:
@@ -114,10 +101,12 @@ def _queue(
 ) -> list[Payload]:
     """To the first step of its policy, with what its customer is told."""
     policy = policies.select(engine, c, now)
-    queued = _due(engine.pool, c, policies.enter(engine, c, now, reason, policy=policy), m.due)
+    queued = policies.enter(engine, c, now, reason, policy=policy)
+    if not m.automatic:  # a machine is owed no answer
+        queued = _due(engine.pool, c, queued, m.due)
     is_open = policies.is_open(engine, queued.team, now)
     kind = TextKind.ACKNOWLEDGEMENT if is_open else TextKind.OFFLINE
-    rejected = not engine.pool.teams[queued.team].accept_without_agents and not _somebody(engine, c, queued)
+    rejected = not engine.pool.teams[queued.team].accept_without_agents and not _somebody(engine, c, policy)
     if rejected:
         kind = TextKind.OFFLINE
     placed = ConversationRejected(queued.team, NO_AGENT) if rejected else queued
@@ -139,13 +128,16 @@ def _due(pool: Pool, c: Conversation, queued: ConversationQueued, preview: DuePr
     return replace(queued, due_at=dues.get(queued.team), due_fallback=preview.fallback)
 
 
-def _somebody(engine: Engine, c: Conversation, queued: ConversationQueued) -> bool:
-    """Whether anybody who could take it is there, with or without room (routing 3.10)."""
-    team = engine.pool.teams[queued.team]
-    asked = replace(c, team=queued.team, skills=queued.skills)
-    return any(
-        available(a, team, engine.index.now) and qualified(engine, a, asked) for a in engine.pool.agents.values()
-    )
+def _somebody(engine: Engine, c: Conversation, policy: PolicyConfig) -> bool:
+    """Whether anybody is there, with or without room, who could take it at some step (routing 3.10)."""
+    agents, allowed = engine.pool.agents, c.attributes.allowed_agents
+    there = [agents[a] for a in allowed if a in agents] if allowed else agents.values()
+    for asked in policies.along(engine, c, policy):
+        team = engine.pool.teams[asked.team]
+        if any(present(a, team) and qualified(engine, a, asked) for a in there):
+            return True
+    overflow = agents.get(policy.overflow_agent)
+    return overflow is not None and overflow.presence is Presence.ONLINE
 
 
 def receipt(pool: Pool, told: RecordReceipt) -> Decision:

@@ -23,7 +23,7 @@ from trunkline_router.events import (
 )
 from trunkline_router.facts import QueueReason, ReopenReason, RescindReason
 from trunkline_router.inputs import Assign, Input, Merge, Release, ScheduleCallback, Split, StartConversation, Transfer
-from trunkline_router.pool import ENDED, Conversation, Status
+from trunkline_router.pool import BEGINNING, ENDED, Conversation, Status
 from trunkline_router.state import Engine
 
 
@@ -68,24 +68,33 @@ def assign(engine: Engine, c: Conversation, command: Assign, asked: Input) -> li
     """By hand, beyond capacity if need be (routing 3.8). An agent pulls what waits; a supervisor moves anything."""
     if c.status is Status.ASSIGNED and c.agent == command.to_agent_id:
         return []
-    if c.status in ENDED:
+    if c.status is Status.RESOLVED:
         raise refusals.wrong_status(c, "reopen it first")
     if not asked.supervising:
-        if command.to_agent_id != command.agent_id:
-            raise refusals.not_assigned(c)
-        if c.status is Status.ASSIGNED:
-            raise refusals.wrong_status(c, "ask its agent to release it")
-    _member(engine, command.to_agent_id, c.team)
+        _may_pull(c, command)
+    team = c.team if c.team in engine.pool.teams else policies.home(engine, c)
+    _member(engine, command.to_agent_id, team)
     found = changes.rescinds(c, RescindReason.TAKEN)
     if c.status in (Status.ASSIGNED, Status.SNOOZED):
         found.append(ConversationReleased(c.agent, "assigned to another agent"))
-    return [*found, ConversationAssigned(command.to_agent_id, c.team, "", by_hand=True)]
+    return [*found, ConversationAssigned(command.to_agent_id, team, "", by_hand=True)]
+
+
+def _may_pull(c: Conversation, command: Assign) -> None:
+    """What waits, for themselves; of what sleeps only their own."""
+    allowed = c.attributes.allowed_agents
+    if command.to_agent_id != command.agent_id:
+        raise refusals.not_assigned(c)
+    if c.status is Status.ASSIGNED or (c.status is Status.SNOOZED and c.agent != command.agent_id):
+        raise refusals.wrong_status(c, "ask its agent to release it")
+    if allowed and command.agent_id not in allowed:
+        raise refusals.only_for_others(c)
 
 
 def release(engine: Engine, c: Conversation, command: Release, now: datetime) -> list[Payload]:
     """Back to its place in the queue."""
     released = ConversationReleased(c.agent, command.reason)
-    return [released, policies.again(engine, c, now, QueueReason.RELEASED)]
+    return [released, policies.anew(engine, c, now, QueueReason.RELEASED)]
 
 
 def schedule(engine: Engine, c: Conversation, command: ScheduleCallback, now: datetime) -> list[Payload]:
@@ -113,7 +122,8 @@ def merge(engine: Engine, c: Conversation, command: Merge) -> Decision:
     if survivor.status in ENDED or c.merged_into or survivor.merged_into:
         raise refusals.cannot_merge(c.id, survivor.id, "only conversations that are not merged yet, into an open one")
     merged: list[Payload] = [*changes.rescinds(c, RescindReason.MERGED), ConversationMerged(survivor.id)]
-    earlier = survivor.entered_at if c.status in ENDED else min(c.entered_at, survivor.entered_at)
+    waited = [survivor.entered_at] if c.status in ENDED else [c.entered_at, survivor.entered_at]
+    earlier = min((at for at in waited if at > BEGINNING), default=BEGINNING)
     began = None if c.status is Status.RESOLVED else c.started_at
     absorbed = ConversationAbsorbed(c.id, earlier, began, c.unanswered_since)
     return [*((c.id, p) for p in merged), (survivor.id, absorbed)]

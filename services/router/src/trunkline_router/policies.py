@@ -8,12 +8,14 @@ from typing import Any
 
 from trunkline_router.events import ConversationQueued
 from trunkline_router.facts import QueueReason
-from trunkline_router.index import available
-from trunkline_router.pool import Conversation, Pool
+from trunkline_router.index import present
+from trunkline_router.matching import qualified
+from trunkline_router.pool import BEGINNING, Conversation, Pool, Status
 from trunkline_router.routing import Pairs, PolicyConfig, StepConfig, Strategy
 from trunkline_router.state import Engine
 
 LANGUAGE = "$language"  # in place of a skill: the language of the conversation, where that is a skill
+MOST_BOOST_S = 2**31 - 1  # what an event can say; 68 years
 
 
 def facts(engine: Engine, c: Conversation, now: datetime) -> dict[str, Any]:
@@ -30,7 +32,7 @@ def facts(engine: Engine, c: Conversation, now: datetime) -> dict[str, Any]:
         "attributes": dict(a.values),
         "status": c.status.value,
         "age_s": int((now - c.cycle_began_at).total_seconds()),
-        "waiting_s": int((now - c.entered_at).total_seconds()),
+        "waiting_s": int((now - c.entered_at).total_seconds()) if c.entered_at > BEGINNING else 0,
         "messages": c.messages,
         "transfers": c.transfers,
         "reopened": c.cycle > 1,
@@ -47,7 +49,16 @@ def facts(engine: Engine, c: Conversation, now: datetime) -> dict[str, Any]:
 def boost(pool: Pool, priority: str) -> int:
     """Seconds by which a priority goes ahead; a priority may also be that number itself."""
     named = dict(pool.config.priorities)
-    return named.get(priority, int(priority) if priority.lstrip("-").isdigit() else 0)
+    return named[priority] if priority in named else _seconds(priority)
+
+
+def _seconds(text: str) -> int:
+    """A whole number as far as an event can say it; 0 where it is none: channels and integrators write priorities."""
+    digits = text.removeprefix("-").lstrip("0")
+    if not (digits.isascii() and digits.isdecimal()):
+        return 0
+    most = MOST_BOOST_S if len(digits) > len(str(MOST_BOOST_S)) else min(int(digits), MOST_BOOST_S)
+    return -most if text.startswith("-") else most
 
 
 def is_open(engine: Engine, team: str, now: datetime) -> bool:
@@ -66,11 +77,21 @@ def select(engine: Engine, c: Conversation, now: datetime) -> PolicyConfig:
     return PolicyConfig("", steps=(StepConfig(engine.pool.team_of(c.account, c.team)),))
 
 
+def concerned(engine: Engine, before: Conversation, after: Conversation, now: datetime) -> bool:
+    """Whether what has changed is named in a policy's condition: nothing else makes it follow another (routing 3.1)."""
+    conditions = [p.when for p in engine.pool.config.policies if p.when]
+    if not conditions:
+        return False
+    old, new = facts(engine, before, now), facts(engine, after, now)
+    changed = {name for name, value in new.items() if value != old[name]}
+    return any(changed & engine.tools.reads(when) for when in conditions)
+
+
 def enter(
     engine: Engine, c: Conversation, now: datetime, reason: QueueReason, *, policy: PolicyConfig | None = None
 ) -> ConversationQueued:
     """The first step of the policy that fits, entered now."""
-    policy = policy or select(engine, c, now)
+    policy = policy or select(engine, replace(c, entered_at=now), now)
     return at_step(engine, c, policy, 0, now, reason, entered_at=now)
 
 
@@ -95,11 +116,11 @@ def at_step(
         policy=policy.id,
         step=number,
         skills=_skills(engine.pool, c, step.skills),
-        boost_s=boost(engine.pool, c.attributes.priority) + step.priority_boost_s,
+        boost_s=min(boost(engine.pool, c.attributes.priority) + step.priority_boost_s, MOST_BOOST_S),
         tier=policy.tier,
         strategy=step.strategy,
         step_ends_at=ends if lasts else None,
-        assigned_by_hand=_by_hand(engine, c, step.team, now, step.strategy),
+        assigned_by_hand=_by_hand(engine, c, step.team, now, entered_at, step.strategy),
         due_at=c.dues.get(step.team),
     )
     return _preferring(engine, c, queued, step, now)
@@ -121,29 +142,45 @@ def in_team(
         entered_at=entered_at or now,
         boost_s=boost(engine.pool, c.attributes.priority),
         tier=c.tier,
-        assigned_by_hand=_by_hand(engine, c, team, now),
+        assigned_by_hand=_by_hand(engine, c, team, now, entered_at or now),
         due_at=c.dues.get(team),
     )
 
 
 def again(engine: Engine, c: Conversation, now: datetime, reason: QueueReason) -> ConversationQueued:
-    """Back to the same place in the same step: an offer has failed, an agent was lost."""
-    if c.team not in engine.pool.teams:
-        return in_team(engine, c, home(engine, c), now, reason, entered_at=c.entered_at)
-    return ConversationQueued(
-        team=c.team,
-        reason=reason,
-        entered_at=c.entered_at,
-        policy=c.policy,
-        step=c.step,
-        skills=c.skills,
-        boost_s=c.boost_s,
-        tier=c.tier,
-        strategy=c.strategy,
-        step_ends_at=c.step_ends_at,
-        assigned_by_hand=_by_hand(engine, c, c.team, now, c.strategy),
-        due_at=c.dues.get(c.team),
-    )
+    """Back to the same place in the same step: an offer has failed, a wait for somebody is over."""
+    place = placed(engine, c, now, reason, engine.pool.policy(c.policy))
+    if reason is not QueueReason.OFFER_ENDED or c.preferred_until is None or c.preferred_until <= now:
+        return place
+    asked = c.excluded | {offer.agent for offer in c.offers.values()}
+    wanted = replace(c, team=place.team, skills=place.skills)
+    left = tuple(name for name in c.preferred if name not in asked and _there(engine, name, wanted))
+    return replace(place, preferred=left, preferred_until=c.preferred_until if left else None)
+
+
+def anew(engine: Engine, c: Conversation, now: datetime, reason: QueueReason) -> ConversationQueued:
+    """Its old place by what is known of it now: while somebody had it, its attributes may have changed."""
+    return placed(engine, c, now, reason, None)
+
+
+def placed(
+    engine: Engine, c: Conversation, now: datetime, reason: QueueReason, policy: PolicyConfig | None
+) -> ConversationQueued:
+    """Its place by the document in force, in the order it had; `policy` None: the one that fits now.
+
+    Where somebody has sent it (a transfer, an overflow) no policy takes it back.
+    """
+    if c.entered_at == BEGINNING:
+        return enter(engine, c, now, reason)
+    if c.sent or c.team not in engine.pool.teams:
+        team = c.team if c.team in engine.pool.teams else home(engine, c)
+        return in_team(engine, c, team, now, reason, entered_at=c.entered_at)
+    policy = policy or select(engine, c, now)
+    if policy.id != c.policy:
+        return at_step(engine, c, policy, 0, now, reason, entered_at=c.entered_at)
+    step = min(c.step, len(policy.steps) - 1)  # a newer document may have fewer
+    found = at_step(engine, c, policy, step, now, reason, entered_at=c.entered_at)
+    return replace(found, preferred=(), preferred_until=None)
 
 
 def home(engine: Engine, c: Conversation) -> str:
@@ -165,6 +202,14 @@ def next_step(engine: Engine, c: Conversation, now: datetime) -> ConversationQue
     return policy.overflow_agent or None
 
 
+def along(engine: Engine, c: Conversation, policy: PolicyConfig) -> list[Conversation]:
+    """What it asks for at each step of a policy, and after the last one."""
+    steps = [(step.team, _skills(engine.pool, c, step.skills)) for step in policy.steps]
+    if policy.overflow_team:
+        steps.append((policy.overflow_team, ()))
+    return [replace(c, team=team, skills=skills) for team, skills in steps]
+
+
 def skips(engine: Engine, c: Conversation, now: datetime) -> bool:
     """Whether a step that cannot serve it now is passed over at once."""
     policy = engine.pool.policy(c.policy)
@@ -181,12 +226,21 @@ def _skills(pool: Pool, c: Conversation, skills: Pairs) -> Pairs:
     return tuple(sorted((n, v) for n, v in found.items() if n != language or language in known))
 
 
-def _by_hand(engine: Engine, c: Conversation, team: str, now: datetime, strategy: Strategy | None = None) -> bool:
+def _by_hand(
+    engine: Engine, c: Conversation, team: str, now: datetime, entered_at: datetime, strategy: Strategy | None = None
+) -> bool:
     config = engine.pool.teams[team]
     if not config.auto_assign or (strategy or config.strategy) is Strategy.MANUAL:
         return True
-    never = config.never_auto_assign
-    return bool(never) and engine.tools.condition(never)(facts(engine, c, now))
+    if not config.never_auto_assign:
+        return False
+    waits = replace(c, team=team, status=Status.QUEUED, entered_at=entered_at)
+    return engine.tools.condition(config.never_auto_assign)(facts(engine, waits, now))
+
+
+def kept_back(engine: Engine, c: Conversation, now: datetime) -> bool:
+    """Whether waiting work has come to be of the kind that is only pulled, as by its age (routing 3.12)."""
+    return _by_hand(engine, c, c.team, now, c.entered_at, c.strategy)
 
 
 def _preferring(
@@ -199,9 +253,17 @@ def _preferring(
     names = [_named(c, name) for name in step.preferred]
     if queued.reason is QueueReason.REOPENED and _recently(c, now, team.reopen_sticky_s):
         names.insert(0, c.last_agent)
-    there = tuple(dict.fromkeys(n for n in names if n and _there(engine, n, queued)))
+    wanted = replace(c, team=queued.team, skills=queued.skills)
+    there = tuple(dict.fromkeys(n for n in names if n and _there(engine, n, wanted)))
     until = now + timedelta(seconds=step.sticky_wait_s) if there and step.sticky_wait_s else None
     return replace(queued, preferred=there, preferred_until=until)
+
+
+def reopened(engine: Engine, c: Conversation, now: datetime) -> Conversation:
+    """A resolved thread as it is once it is open again: what its policy is chosen by."""
+    if same_cycle(engine, c, now):
+        return replace(c, entered_at=now)
+    return replace(c, entered_at=now, cycle=c.cycle + 1, cycle_began_at=now, told=set(), transfers=0, messages=0)
 
 
 def same_cycle(engine: Engine, c: Conversation, now: datetime) -> bool:
@@ -220,12 +282,14 @@ def _named(c: Conversation, name: str) -> str:
     return dict(c.attributes.values).get("manager", "") if name == "manager" else name
 
 
-def _there(engine: Engine, agent_id: str, queued: ConversationQueued) -> bool:
+def anybody_there(engine: Engine, c: Conversation) -> bool:
+    """Whether one of those that waiting work is kept for is still there for it."""
+    return any(_there(engine, name, c) for name in c.preferred)
+
+
+def _there(engine: Engine, agent_id: str, c: Conversation) -> bool:
     """Online and able, whether or not there is room."""
-    agent = engine.pool.agents.get(agent_id)
-    if agent is None or queued.team not in agent.config.teams:
+    agent, allowed = engine.pool.agents.get(agent_id), c.attributes.allowed_agents
+    if agent is None or (allowed and agent_id not in allowed):
         return False
-    from_team = engine.pool.teams[queued.team]
-    skills = dict(agent.config.skills)
-    able = all(skills.get(s, 0) >= level for s, level in queued.skills)
-    return able and available(agent, from_team, engine.index.now)
+    return qualified(engine, agent, c) and present(agent, engine.pool.teams[c.team])

@@ -76,6 +76,9 @@ class Conversation:
     preferred: tuple[str, ...] = ()
     preferred_until: datetime | None = None
     by_hand: bool = False
+    #: Somebody sent it there (a transfer, a callback, an overflow): no policy takes it back.
+    sent: bool = False
+    #: Since when it waits, or did; BEGINNING: it has waited nowhere in this cycle.
     entered_at: datetime = BEGINNING
     #: Running offers by id; all are for the same place in the queue.
     offers: dict[str, Offer] = field(default_factory=dict)

@@ -90,6 +90,30 @@ def agent_outside(agent_id: str, team: str) -> Refusal:
     )
 
 
+def too_much_known(conversation_id: str, size: int, most: int) -> Refusal:
+    """Attributes and tags go with every event that changes them."""
+    return Refusal(
+        "FAILED_PRECONDITION",
+        "TOO_MANY_ATTRIBUTES",
+        f"conversation {conversation_id} would have {size} bytes of attributes and tags, at most {most}; remove some",
+        conversation_id=conversation_id,
+        size=str(size),
+        most=str(most),
+    )
+
+
+def only_for_others(conversation: Conversation) -> Refusal:
+    """It may be given to certain agents only, and this is none of them (routing 3.12)."""
+    allowed = ", ".join(conversation.attributes.allowed_agents)
+    return Refusal(
+        "FAILED_PRECONDITION",
+        "AGENT_NOT_ALLOWED",
+        f"conversation {conversation.id} is only for {allowed}; ask one of them, or a supervisor",
+        conversation_id=conversation.id,
+        allowed_agents=allowed,
+    )
+
+
 def wrong_time(field: str, wanted: str) -> Refusal:
     """An instant that makes no sense."""
     return Refusal("INVALID_ARGUMENT", "INVALID_REQUEST", f"{field} {wanted}", field=field)

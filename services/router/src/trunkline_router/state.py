@@ -39,19 +39,17 @@ class Engine:
     _classes: dict[str, ChannelClass] = field(default_factory=dict)
     _timers_limit: int = 4096
     _named: dict[str, ChannelClass] = field(default_factory=dict)
+    #: The instant in `rates` of each agent who has one there.
+    _rated: dict[str, datetime] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Derive everything. Nothing is touched: what is stored was matched to the end."""
         self.reindex()
-        for agent in self.pool.agents.values():
-            self._time_agent(agent)
-        for conversation in self.pool.conversations.values():
-            self.time(conversation)
         self.touched.clear()
         self.touched_agents.clear()
 
     def reindex(self) -> None:
-        """After a change of configuration: classes, profiles and the order of waiting work, all anew."""
+        """After a change of configuration: classes, profiles, the order of waiting work and timers, all anew."""
         pool = self.pool
         self.index = Index(pool.teams, pool.agents, pool.last_at)
         self.waiting, self.kept_for = Waiting(), {}
@@ -66,6 +64,15 @@ class Engine:
             self._enqueue(pool.conversations[place[-1]], place)
         rest = (c for c in pool.conversations.values() if c.status not in ENDED) if pool.dropped else ()
         self.leaving = deque(c.id for c in sorted(rest, key=lambda c: c.ordinal))
+        self.touched_agents |= self.kept_for.keys()  # some may be gone
+        self._time_anew()
+
+    def _time_anew(self) -> None:
+        self.timers, self.rates, self._rated = [], [], {}
+        for agent in self.pool.agents.values():
+            self._time_agent(agent)
+        for conversation in self.pool.conversations.values():
+            self.time(conversation)
 
     def channel_class(self, channel: str) -> ChannelClass:
         """The class of a channel; one that no class names weighs 1."""
@@ -133,8 +140,13 @@ class Engine:
 
     def _time_agent(self, agent: Agent) -> None:
         self._call_at(agent_dues(agent, self.pool), agent.config.id)
-        for when in rate_dues(agent, self.pool):
-            heapq.heappush(self.rates, (when, agent.config.id))
+        self._time_rate(agent)
+
+    def _time_rate(self, agent: Agent) -> None:
+        name, when = agent.config.id, rate_due(agent, self.pool, self.index.now)
+        if when is not None and self._rated.get(name) != when:
+            self._rated[name] = when
+            heapq.heappush(self.rates, (when, name))
 
     def next_due(self) -> datetime | None:
         """When to look again; perhaps in vain. A pool that was dropped has no time to lose, and no other timers."""
@@ -156,6 +168,7 @@ class Engine:
             if agent is not None:
                 self.index.put(agent)
                 self.touched_agents.add(agent.config.id)
+                self._time_rate(agent)
 
     def _call_at(self, dues: list[datetime], name: str) -> None:
         for when in dues:
@@ -173,7 +186,9 @@ def agent_dues(agent: Agent, pool: Pool) -> list[datetime]:
     return found
 
 
-def rate_dues(agent: Agent, pool: Pool) -> list[datetime]:
-    """When each team's limit allows the agent one more."""
-    limited = [pool.teams[t] for t in agent.config.teams if t in pool.teams and pool.teams[t].rate_max]
-    return [agent.recent[-t.rate_max :][0] + timedelta(seconds=t.rate_window_s) for t in limited if agent.recent]
+def rate_due(agent: Agent, pool: Pool, now: datetime) -> datetime | None:
+    """When the next of their assignments leaves the window of a team that limits them."""
+    limited = (pool.teams[t] for t in agent.config.teams if t in pool.teams and pool.teams[t].rate_max)
+    windows = [timedelta(seconds=t.rate_window_s) for t in limited]
+    firsts = (next((at + w for at in agent.recent if at + w > now), None) for w in windows)
+    return min((first for first in firsts if first is not None), default=None)

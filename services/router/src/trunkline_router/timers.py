@@ -31,13 +31,14 @@ def due(engine: Engine, now: datetime) -> list[str]:
     found: dict[str, datetime] = {}
     while engine.timers and engine.timers[0][0] <= now:
         name = heapq.heappop(engine.timers)[1]
-        first = min(_dues(engine, name), default=None)
+        first = min(dues(engine, name), default=None)
         if first is not None and first <= now:
             found[name] = first
     return sorted(found, key=lambda name: (found[name], name))
 
 
-def _dues(engine: Engine, name: str) -> list[datetime]:
+def dues(engine: Engine, name: str) -> list[datetime]:
+    """Every instant at which something of a conversation or an agent is due."""
     conversation = engine.pool.conversations.get(name)
     if conversation is not None:
         return engine.dues(conversation)
@@ -136,7 +137,7 @@ def _agent(engine: Engine, agent: Agent, now: datetime) -> Decision:
     found: Decision = [("", AgentLost(name))]
     for conversation_id in sorted(agent.holds):
         c = engine.pool.conversations[conversation_id]
-        if c.status is Status.ASSIGNED and engine.channel_class(c.channel).requeue_when_lost:
+        if c.agent == name and c.status is Status.ASSIGNED and engine.channel_class(c.channel).requeue_when_lost:
             lost = ConversationReleased(name, "agent lost")
-            found += [(c.id, lost), (c.id, policies.again(engine, c, now, QueueReason.AGENT_LOST))]
+            found += [(c.id, lost), (c.id, policies.anew(engine, c, now, QueueReason.AGENT_LOST))]
     return found

@@ -11,7 +11,7 @@ from functools import lru_cache
 from trunkline_common.calendar import CalendarFault, Calendars
 from trunkline_common.calendar_rules import Rules, from_dict
 
-from trunkline_router.conditions import compile_condition
+from trunkline_router.conditions import Condition, compile_condition
 from trunkline_router.templates import compile_template
 from trunkline_router.tools import Facts, Tools
 
@@ -20,8 +20,16 @@ KEPT = 4096  # compiled texts of all tenants; beyond it they are compiled again
 
 
 @lru_cache(maxsize=KEPT)
+def _compiled(text: str) -> Condition:
+    return compile_condition(text)
+
+
 def _condition(text: str) -> Callable[[Facts], bool]:
-    return compile_condition(text).holds
+    return _compiled(text).holds
+
+
+def _reads(text: str) -> frozenset[str]:
+    return _compiled(text).names
 
 
 @lru_cache(maxsize=KEPT)
@@ -55,4 +63,4 @@ def _hours(text: str) -> BusinessHours:
     return BusinessHours(from_dict(json.loads(text)))
 
 
-TOOLS = Tools(_condition, _template, _hours)
+TOOLS = Tools(_condition, _reads, _template, _hours)

@@ -26,6 +26,8 @@ class Tools:
 
     #: A condition in CEL; one that cannot be evaluated does not hold.
     condition: Callable[[str], Callable[[Facts], bool]]
+    #: The facts that a condition reads.
+    reads: Callable[[str], frozenset[str]]
     #: A text in Liquid.
     template: Callable[[str], Callable[[Facts], str]]
     #: Business hours, as canonical JSON.
@@ -37,4 +39,4 @@ def _none(text: str) -> Any:
 
 
 #: Enough for a configuration without conditions, texts and business hours.
-PLAIN = Tools(_none, _none, _none)
+PLAIN = Tools(_none, _none, _none, _none)
