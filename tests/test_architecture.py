@@ -35,7 +35,7 @@ PURE = {
             "timers",
             "estimate",
         ),
-        *("closing", "promises"),
+        *("closing", "promises", "known", "holds"),
         *("commands", "agents", "messages", "moves", "changes", "handed", "handover", "leaving"),
         *("explain", "explain_agents", "replay", "replay_inputs"),
         *("policy_simulation", "simulation_record", "simulation_services", "simulation_world", "simulation_figures"),

@@ -18,6 +18,7 @@ from trunkline_router import (
     explain_agents,
     fold,
     fold_agents,
+    holds,
     index,
     matching,
     messages,
@@ -366,7 +367,7 @@ def _held_after(kind: type) -> Callable[..., None]:
         agent = to.pool.agents.get(c.agent)
         original(to, c, payload, at)
         if isinstance(payload, kind) and agent is not None:
-            fold._hold(to, agent, c)
+            holds.hold(to, agent, c)
 
     return around
 
@@ -375,7 +376,7 @@ def _resolved_but_held(original: Wrapped, to: Engine, c: Conversation, *args: An
     agent = to.pool.agents.get(c.agent)
     original(to, c, *args)
     if agent is not None:
-        fold._hold(to, agent, c)
+        holds.hold(to, agent, c)
 
 
 def _bounced(original: Wrapped, eng: Engine, c: Conversation, reason: Any, now: Any) -> Any:
@@ -533,6 +534,7 @@ RULES: dict[str, Off] = {
     "answered_between": wrap(fold, "_evolve_offer", _misses_stay),
     "merge_wakes": wrap(commands, "_merge", lambda _original, eng, c, command, _now: moves.merge(eng, c, command)),
     "outbound_pulled": wrap(moves, "assign", _ended_alike),
+    "snoozed_counts": _channels(snoozed_counts=False),
     "wrap_of_same": wrap(engine, "_with_ends", lambda _original, _eng, decision: decision),
     "released_by_document": wrap(engine, "_moved", _unreleased),
     "policy_anew": gives(changes, "placed_anew", list),

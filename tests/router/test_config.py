@@ -64,7 +64,7 @@ priorities: {low: 60, normal: 600}
 skills: [{id: de, hard: true}, {id: pt-BR}, {id: refunds}]
 channel_classes:
   - {id: live, channels: [web, messenger], weight: 2, kind: interruptible, mode: auto_assign, broadcast: 3, wrap_s: 30,
-     when_agent_lost: requeue}
+     when_agent_lost: requeue, counts_as_load: [open, snoozed]}
   - {id: slow, channels: [email]}
 teams:
   - id: support
@@ -249,6 +249,7 @@ def test_a_full_document_arrives_at_the_engine_whole() -> None:
             broadcast=3,
             wrap_s=30,
             requeue_when_lost=True,
+            snoozed_counts=True,
         ),
         ChannelClass("slow", ("email",)),
     )
@@ -484,6 +485,7 @@ BROKEN: list[tuple[str, object, str]] = [
     ("channel_classes.0.broadcast", 51, ""),
     ("channel_classes.0.wrap_s", -1, ""),
     ("channel_classes.0.when_agent_lost", "drop", ""),
+    ("channel_classes.0.counts_as_load", ["snoozed"], ""),
     ("channel_classes.0.channels", [], ""),
     ("teams.0.strategy", "random", ""),
     ("teams.0.order", "lifo", ""),

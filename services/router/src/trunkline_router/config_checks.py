@@ -139,6 +139,8 @@ def _channels(parts: Parts) -> Iterator[Violation]:
             if channel in found:
                 yield Violation(f"{path}.channels[{i}]", f"{channel} is in {found[channel]} already")
             found.setdefault(channel, of.id)
+        if "open" not in of.counts_as_load:
+            yield Violation(f"{path}.counts_as_load", "must name open: what an agent works on is load")
 
 
 def _conditions(parts: Parts) -> Iterator[Violation]:

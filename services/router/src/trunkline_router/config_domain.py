@@ -82,6 +82,7 @@ def to_channel_class(of: models.ChannelClassModel) -> ChannelClass:
         interruptible=of.kind == "interruptible",
         mode=Mode(of.mode.upper()),
         requeue_when_lost=of.when_agent_lost == "requeue",
+        snoozed_counts="snoozed" in of.counts_as_load,
     )
 
 

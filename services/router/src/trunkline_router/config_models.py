@@ -61,6 +61,7 @@ class ChannelClassModel(Strict):
     broadcast: int = Field(1, ge=1, le=50)
     wrap_s: Seconds = 0
     when_agent_lost: Literal["keep", "requeue"] = "keep"
+    counts_as_load: tuple[Literal["open", "snoozed"], ...] = ("open",)
     typing: bool = False
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import assert_never
 
-from trunkline_router import estimate, fold_agents, handover, promises
+from trunkline_router import estimate, fold_agents, handover, holds, promises
 from trunkline_router.events import (
     AttributesChanged,
     CallbackScheduled,
@@ -36,7 +36,7 @@ from trunkline_router.events import (
 )
 from trunkline_router.facts import DeliveryStatus, QueueReason, Unanswered
 from trunkline_router.handed import ConversationHandedOver, ConversationTakenOver
-from trunkline_router.pool import BEGINNING, Agent, Conversation, Hold, Offer, Pool, Status
+from trunkline_router.pool import BEGINNING, Conversation, Offer, Status
 from trunkline_router.pool_events import PoolPayload
 from trunkline_router.state import Engine
 
@@ -171,8 +171,7 @@ def _evolve_end(to: Engine, c: Conversation, payload: EndPayload, at: datetime) 
         case ConversationResolved(_, _, wrap_until):
             _resolve(to, c, wrap_until, at)
         case ConversationSnoozed(agent_id, until):
-            _leave(to, c)
-            c.agent, c.status, c.wakes_at = agent_id, Status.SNOOZED, until
+            _snooze(to, c, agent_id, until)
         case ConversationWoken(_, agent_id):
             _wake(to, c, agent_id)
         case CallbackScheduled(begins_at, ends_at, team):
@@ -225,8 +224,8 @@ def _offer(to: Engine, c: Conversation, offer_id: str, offer: Offer) -> None:
     c.status, c.offers[offer_id] = Status.OFFERED, offer
     agent = to.pool.agents[offer.agent]
     agent.offered += 1
-    _turn(to.pool, agent, c.team)
-    _hold(to, agent, c)
+    holds.turn(to.pool, agent, c.team)
+    holds.hold(to, agent, c)
 
 
 def _end_offer(to: Engine, c: Conversation, offer_id: str) -> None:
@@ -234,7 +233,7 @@ def _end_offer(to: Engine, c: Conversation, offer_id: str) -> None:
     agent = to.pool.agents.get(offer.agent)
     if agent is not None:
         agent.offered -= 1
-        _let_go(to, agent, c)
+        holds.let_go(to, agent, c)
 
 
 def _assign(to: Engine, c: Conversation, payload: ConversationAssigned, at: datetime) -> None:
@@ -247,37 +246,13 @@ def _assign(to: Engine, c: Conversation, payload: ConversationAssigned, at: date
     agent = to.pool.agents[agent_id]
     c.status, c.agent, c.last_agent, c.assigned_at = Status.ASSIGNED, agent_id, agent_id, at
     c.callback = None
-    _hold(to, agent, c)
+    holds.hold(to, agent, c)
     agent.last_assigned_at, agent.assigned = at, agent.assigned + 1
     if payload.offer_id:  # others put it into their hands
         agent.missed = 0
-    agent.recent = [*_within_window(to.pool, agent, at), at]
+    agent.recent = [*holds.within_window(to.pool, agent, at), at]
     if not payload.offer_id and not payload.by_hand:
-        _turn(to.pool, agent, c.team)
-    to.put(agent)
-
-
-def _turn(pool: Pool, agent: Agent, team: str) -> None:
-    """Who was chosen goes to the end of the rotation, whether or not they accept (routing 3.5)."""
-    pool.turns += 1
-    agent.rotated[team] = pool.turns
-
-
-def _within_window(pool: Pool, agent: Agent, at: datetime) -> list[datetime]:
-    limited = [pool.teams[t] for t in agent.config.teams if t in pool.teams and pool.teams[t].rate_max]
-    longest = max((t.rate_window_s for t in limited), default=0)
-    return [one for one in agent.recent if one > at - timedelta(seconds=longest)] if longest else []
-
-
-def _hold(to: Engine, agent: Agent, c: Conversation) -> None:
-    wanted = to.channel_class(c.channel)
-    agent.holds[c.id] = Hold(wanted.weight, wanted.id, wanted.interruptible)
-    agent.wraps.pop(c.id, None)
-    to.put(agent)
-
-
-def _let_go(to: Engine, agent: Agent, c: Conversation) -> None:
-    agent.holds.pop(c.id, None)
+        holds.turn(to.pool, agent, c.team)
     to.put(agent)
 
 
@@ -285,20 +260,27 @@ def _leave(to: Engine, c: Conversation, *, keep_exclusions: bool = False) -> Non
     """Take it from where it is: the queue, or an agent's hands. Its offers were ended by events of their own."""
     if c.status is Status.QUEUED:
         to.dequeue(c)
-    holder = to.pool.agents.get(c.agent)
-    if holder is not None and c.status is Status.ASSIGNED:
-        _let_go(to, holder, c)
+    holds.put_down(to, c)
     if not keep_exclusions:
         c.excluded, c.reoffer_at = set(), None
     c.agent, c.wakes_at, c.callback = "", None, None
     c.preferred, c.preferred_until, c.step_ends_at = (), None, None
 
 
+def _snooze(to: Engine, c: Conversation, agent_id: str, until: datetime) -> None:
+    """It is their agent's still; its units are where its channel class says so (routing 4.3)."""
+    _leave(to, c)
+    c.agent, c.status, c.wakes_at = agent_id, Status.SNOOZED, until
+    agent = to.pool.agents.get(agent_id)
+    if agent is not None and to.channel_class(c.channel).snoozed_counts:
+        holds.hold(to, agent, c)
+
+
 def _wake(to: Engine, c: Conversation, agent_id: str) -> None:
     c.wakes_at = None
     if agent_id:
         c.status, c.agent = Status.ASSIGNED, agent_id
-        _hold(to, to.pool.agents[agent_id], c)
+        holds.hold(to, to.pool.agents[agent_id], c)
 
 
 def _end(to: Engine, c: Conversation, at: datetime) -> None:
@@ -313,6 +295,6 @@ def _resolve(to: Engine, c: Conversation, wrap_until: datetime | None, at: datet
     _end(to, c, at)
     promises.forget(c)
     if holder is not None and wrap_until is not None:
-        _hold(to, holder, c)
+        holds.hold(to, holder, c)
         holder.wraps[c.id] = wrap_until
         to.put(holder)

@@ -33,9 +33,7 @@ def evolve(to: Engine, payload: PoolPayload, at: datetime) -> None:
         case AgentConfigured(config):
             _put(to, config)
         case AgentRemoved(agent_id):
-            agents.pop(agent_id, None)
-            to.index.drop(agent_id)
-            to.touched_agents.add(agent_id)  # work may be kept for them
+            _remove(to, agent_id)
         case AgentPresenceChanged(agent_id, presence):
             agent = agents[agent_id]
             agent.presence = presence
@@ -77,6 +75,12 @@ def _configure(to: Engine, new: PoolConfigured) -> None:
     for config in new.agents:
         pool.agents[config.id].config = config
     to.reindex()
+
+
+def _remove(to: Engine, agent_id: str) -> None:
+    to.pool.agents.pop(agent_id, None)
+    to.index.drop(agent_id)
+    to.touched_agents.add(agent_id)  # work may be kept for them
 
 
 def _put(to: Engine, config: AgentConfig) -> None:

@@ -56,6 +56,8 @@ class ChannelClass:
     broadcast: int = 1
     wrap_s: int = 0
     requeue_when_lost: bool = False
+    #: Its units stay with the agent while it sleeps.
+    snoozed_counts: bool = False
     #: Customers are shown that an agent types.
     typing: bool = False
 

@@ -502,6 +502,7 @@ class PoolChannelClass(_message.Message):
     WRAP_S_FIELD_NUMBER: _builtins.int
     REQUEUE_WHEN_LOST_FIELD_NUMBER: _builtins.int
     TYPING_FIELD_NUMBER: _builtins.int
+    SNOOZED_COUNTS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     weight: _builtins.int
     """Units of one conversation: 1."""
@@ -517,6 +518,8 @@ class PoolChannelClass(_message.Message):
     """Work of an agent who is lost goes back to the queue; otherwise it stays theirs."""
     typing: _builtins.bool
     """Customers are shown that an agent types."""
+    snoozed_counts: _builtins.bool
+    """The units stay with the agent while a conversation is snoozed."""
     @_builtins.property
     def channels(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     def __init__(
@@ -531,10 +534,11 @@ class PoolChannelClass(_message.Message):
         wrap_s: _builtins.int = ...,
         requeue_when_lost: _builtins.bool = ...,
         typing: _builtins.bool = ...,
+        snoozed_counts: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_broadcast", b"_broadcast", "_weight", b"_weight", "broadcast", b"broadcast", "weight", b"weight"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_broadcast", b"_broadcast", "_weight", b"_weight", "broadcast", b"broadcast", "channels", b"channels", "id", b"id", "interruptible", b"interruptible", "mode", b"mode", "requeue_when_lost", b"requeue_when_lost", "typing", b"typing", "weight", b"weight", "wrap_s", b"wrap_s"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_broadcast", b"_broadcast", "_weight", b"_weight", "broadcast", b"broadcast", "channels", b"channels", "id", b"id", "interruptible", b"interruptible", "mode", b"mode", "requeue_when_lost", b"requeue_when_lost", "snoozed_counts", b"snoozed_counts", "typing", b"typing", "weight", b"weight", "wrap_s", b"wrap_s"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__broadcast: _TypeAlias = _typing.Literal["broadcast"]  # noqa: Y015
     _WhichOneofArgType__broadcast: _TypeAlias = _typing.Literal["_broadcast", b"_broadcast"]  # noqa: Y015
