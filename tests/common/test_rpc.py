@@ -9,9 +9,10 @@ from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
-from trunkline.common.v1.common_pb2 import Content
+from trunkline.common.v1.common_pb2 import Attachment, Content
 from trunkline.ingest.v1.ingest_service_pb2 import PublishMessageRequest
 from trunkline.ingest.v1.ingress_event_pb2 import IngressMessage
+from trunkline.router.v1 import router_requests_pb2 as asks
 from trunkline.router.v1 import router_service_pb2 as api
 from trunkline_common.auth import Caller
 from trunkline_common.errors import Refused, Violation, invalid_request, unavailable
@@ -67,6 +68,28 @@ def test_a_request_id_is_a_uuid(bad: str) -> None:
         ("request_id", "must be a UUID, the same one on every retry")
     ]
     assert problems(api.AddNoteRequest(request_id=REQUEST_ID.upper())) == []
+
+
+def test_no_text_of_a_request_holds_a_nul() -> None:
+    """PostgreSQL could not keep it: named by its path, however deep it lies, in names of a map too."""
+    what = "must not hold a NUL character"
+    reply = api.SendReplyRequest(conversation_id="c", content=Content(text="a\0b", attachments=[Attachment(ref="r")]))
+    reply.content.attachments.add(name="\0")
+    assert problems(reply) == [("content.text", what), ("content.attachments[1].name", what)]
+    change = asks.ChangeAttributesRequest(add_tags=["vip", "a\0b"], set_values={"city": "\0", "or\0der": "7", "n": "8"})
+    assert sorted(problems(change)) == sorted(
+        [("set_values[city]", what), ("set_values[or\ufffdder]", what), ("add_tags[1]", what)]
+    )
+    agent = asks.PutAgentRequest(agent_id="a\0", skills={"german": 0})
+    assert problems(agent) == [("agent_id", what)]
+
+
+def test_a_number_may_have_a_zero_byte_in_it() -> None:
+    """Only text is text; and what cleans it itself is given any."""
+    zeros = asks.PutAgentRequest(agent_id="ana", skills={"german": 0}, capacity=0)
+    assert b"\0" in zeros.SerializeToString()
+    assert problems(zeros) == []
+    validate(api.AddNoteRequest(text="a\0b"), (), any_text=True)
 
 
 def test_an_agent_speaks_for_itself_only() -> None:

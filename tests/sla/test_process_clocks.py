@@ -86,6 +86,21 @@ async def test_a_snooze_pauses_and_the_wake_up_resumes(stack: Stack, running: Se
     assert (clock.state, clock.elapsed_s, clock.breached) == (api.CLOCK_STATE_PAUSED, 600, False)
 
 
+async def test_text_that_postgresql_cannot_keep_stops_no_clock(stack: Stack, running: Services) -> None:
+    """An older router let a NUL into tags, attributes and ids of messages: it is replaced."""
+    tenant = new_tenant()
+    odd = talk(tenant, tags=["a\0b", "vip"], values={"or\0der": "7\0"})
+    odd.later(60).add(CUSTOMER, message_received={"message_id": "m\0", "content": {"text": "\0"}})
+    odd.add(agent("ben"), message_sent={"message_id": "n\0", "agent_id": "ben", "content": {"text": "hi"}})
+    resolved(odd.later(60), waived="sp\0am")
+    vip = promises("vip", first_response=HOUR)
+    vip.tags.append("vip")
+    await produce(stack.bootstrap, [version(tenant, 1, [vip]), *odd.records()])
+    assert [kind for kind, *_ in said(await heard(stack, tenant, odd), odd)] == ["clock_started", "fulfilled"]
+    [clock] = await Client(running, tenant).clocks(odd.conversation_id)
+    assert (clock.state, clock.met) == (api.CLOCK_STATE_FULFILLED, True)
+
+
 async def test_the_calendar_is_the_policys_else_the_teams_else_the_tenants(stack: Stack, running: Services) -> None:
     """Deadlines and breaches are on it (7.13); a rule for every second needs none."""
     tenant = new_tenant()

@@ -101,6 +101,17 @@ def test_what_a_policy_is_chosen_by_is_read() -> None:
     assert saying(conversation_transferred={"to_team": "c"}).team == "c"
 
 
+def test_a_nul_is_replaced_wherever_it_is_kept() -> None:
+    """PostgreSQL has no JSON with it: an older router took it from whoever set a tag."""
+    attributes = {"values": {"or\0der": "7\0"}, "tags": ["a\0b"], "priority": "hi\0gh"}
+    cleaned = Known("hi\ufffdgh", ("a\ufffdb",), {"or\ufffdder": "7\ufffd"})
+    assert saying(conversation_started={"attributes": attributes}).known == cleaned
+    assert saying(attributes_changed={"attributes": attributes}).known == cleaned
+    assert saying(conversation_resolved={"waived_reason": "sp\0am"}).reason == "sp\ufffdam"
+    assert saying(message_received={"message_id": "m\0"}).message_id == "m\ufffd"
+    assert saying(agent("ben"), message_sent={"message_id": "m\0"}).message_id == "m\ufffd"
+
+
 def test_parts_and_mergers_bring_their_times() -> None:
     """Since when the customer waits, and when the one that ended had begun (7.11)."""
     then = datetime(2026, 1, 5, tzinfo=UTC)

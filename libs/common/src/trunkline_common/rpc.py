@@ -24,6 +24,7 @@ from trunkline_common import telemetry
 from trunkline_common.auth import Authenticator, Caller, Role, caller, set_caller
 from trunkline_common.errors import Refused, Violation, invalid_request
 from trunkline_common.rpc_errors import to_refused, to_status
+from trunkline_common.text import with_nul
 
 log = structlog.get_logger(__name__)
 
@@ -60,15 +61,19 @@ Handler = Callable[[Any, Any], Any]
 
 @dataclass(frozen=True, slots=True)
 class Allow:
-    """Who may call a method and which fields it cannot do without. A method without an entry is denied to all."""
+    """Who may call a method and which fields it cannot do without. A method without an entry is denied to all.
+
+    `any_text`: its handler cleans what it is given, NUL too; all others are never given a NUL.
+    """
 
     roles: frozenset[Role]
     required: tuple[str, ...] = ()
+    any_text: bool = False
 
 
-def allow(*roles: Role, required: tuple[str, ...] = ()) -> Allow:
+def allow(*roles: Role, required: tuple[str, ...] = (), any_text: bool = False) -> Allow:
     """An entry of a service's policy."""
-    return Allow(frozenset(roles), required)
+    return Allow(frozenset(roles), required, any_text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +169,8 @@ class _Checks(grpc.aio.ServerInterceptor):
         who = await self._auth.verify(given.get("authorization", ""), given.get("trunkline-tenant", ""))
         set_caller(who)
         authorize(self._policies.get(method), method, who, request)
-        validate(request, self._policies[method].required)
+        policy = self._policies[method]
+        validate(request, policy.required, any_text=policy.any_text)
 
 
 def metadata(context: Context) -> dict[str, str]:
@@ -191,9 +197,11 @@ def authorize(policy: Allow | None, method: str, who: Caller, request: Message) 
         )
 
 
-def validate(request: Message, required: Sequence[str]) -> None:
-    """Every required field is set, request_id is a UUID; all violations at once."""
+def validate(request: Message, required: Sequence[str], *, any_text: bool = False) -> None:
+    """Every required field is set, no text holds a NUL, request_id is a UUID; all violations at once."""
     problems = [Violation(name, "is required") for name in required if not _is_set(request, name)]
+    if not any_text:
+        problems += [Violation(path, "must not hold a NUL character") for path in with_nul(request)]
     request_id = getattr(request, "request_id", "")
     if request_id and not _is_uuid(request_id):
         problems.append(Violation("request_id", "must be a UUID, the same one on every retry"))

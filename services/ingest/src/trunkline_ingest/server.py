@@ -22,6 +22,7 @@ POLICY = {
         "integrator",
         "service",
         required=("message.account", "message.message_id", "message.thread_key", "message.contact.address"),
+        any_text=True,  # what a customer wrote is cleaned, as it is at every other door
     )
 }
 

@@ -29,14 +29,12 @@ class ListCalls(Calls):
 
     async def GetClocks(self, request: pb.GetClocksRequest, context: object) -> pb.GetClocksResponse:  # noqa: ARG002, N802
         """Every clock of a conversation, oldest cycle first."""
-        wire_api.no_nul(request)
         found = await queries.clocks_of(self._from.pool, caller().tenant, request.conversation_id)
         now = self._from.now()
         return pb.GetClocksResponse(clocks=[self._shown(clock, now) for clock in found])
 
     async def ListBreaches(self, request: pb.ListBreachesRequest, context: object) -> pb.ListBreachesResponse:  # noqa: ARG002, N802
         """Breaches, newest first."""
-        wire_api.no_nul(request)
         start, end = wire_api.period(request)
         asked = queries.BreachFilter(
             request.team, wire_api.metric_name(request.metric), request.channel, request.policy_id, start, end
@@ -51,7 +49,6 @@ class ListCalls(Calls):
 
     async def ListAtRisk(self, request: pb.ListAtRiskRequest, context: object) -> pb.ListAtRiskResponse:  # noqa: ARG002, N802
         """Clocks that run and are not breached, the one that is due first at the head."""
-        wire_api.no_nul(request)
         now = self._from.now()
         metric, by = wire_api.metric_name(request.metric), _due_by(request.within_s, now)
         asked = queries.RiskFilter(request.team, metric, request.channel, by)
@@ -84,7 +81,6 @@ class ListCalls(Calls):
 
     async def GetReport(self, request: pb.GetReportRequest, context: object) -> pb.GetReportResponse:  # noqa: ARG002, N802
         """Met and missed in a period, with the definition of every number."""
-        wire_api.no_nul(request)
         start, end = _report_period(request)
         asked = queries.ReportFilter(start, end, request.team, request.channel, request.policy_id)
         days, by = _days(start, end, request.timezone), _grouping(request.group_by)

@@ -28,7 +28,6 @@ class WhyCalls(Calls):
 
     async def ExplainClock(self, request: pb.ExplainClockRequest, context: object) -> pb.ExplainClockResponse:  # noqa: ARG002, N802
         """Every interval of a clock and why, to its end or to now."""
-        wire_api.no_nul(request)
         if request.cycle < 0:
             raise invalid_request(Violation("cycle", "must not be negative"))
         metric = wire_api.metric_name(request.metric)
@@ -47,7 +46,6 @@ class WhyCalls(Calls):
 
     async def Evaluate(self, request: pb.EvaluateRequest, context: object) -> pb.EvaluateResponse:  # noqa: ARG002, N802
         """What the policy would have said; nothing is stored."""
-        wire_api.no_nul(request)
         at = wire_api.instant(request, "at") or self._from.now()
         _, history = await self._history(request.conversation_id, "", 0)
         newest = self._newest()

@@ -52,13 +52,6 @@ def period(request: Message) -> tuple[datetime | None, datetime | None]:
     return start, end
 
 
-def no_nul(request: Message) -> None:
-    """PostgreSQL has no text with NUL in it: nothing that is asked for can be there."""
-    texts = {field.name: value for field, value in request.ListFields() if isinstance(value, str)}
-    if wrong := [Violation(name, "holds a NUL character") for name, value in texts.items() if "\0" in value]:
-        raise invalid_request(*wrong)
-
-
 # -- answered
 
 

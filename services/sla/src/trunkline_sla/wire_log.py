@@ -15,6 +15,7 @@ from trunkline.conversations.v1 import conversation_event_pb2 as pb
 from trunkline.inbound.v1.inbound_event_pb2 import DELIVERY_STATUS_FAILED
 from trunkline_common.errors import InvalidMessage
 from trunkline_common.kafka import Record
+from trunkline_common.text import clean
 
 from trunkline_sla.journal import Entry, Known, What
 
@@ -88,26 +89,26 @@ def _started(entry: Entry, found: pb.ConversationStarted, _event: pb.Conversatio
 
 def _received(entry: Entry, found: pb.MessageReceived, _event: pb.ConversationEvent) -> Entry:
     """A machine's message waits for no answer."""
-    return entry if found.automatic else entry._replace(what=What.WROTE, message_id=found.message_id)
+    return entry if found.automatic else entry._replace(what=What.WROTE, message_id=clean(found.message_id))
 
 
 def _sent(entry: Entry, found: pb.MessageSent, event: pb.ConversationEvent) -> Entry:
     """A person's, whoever's token it was sent with; a bot's; or an automatic text (the closing one may count)."""
     if found.HasField("automatic"):
         closing = found.automatic == TEXT_KIND_CLOSING
-        return entry._replace(what=What.BOT, message_id=found.message_id, automation=True) if closing else entry
+        return entry._replace(what=What.BOT, message_id=clean(found.message_id), automation=True) if closing else entry
     if found.bot or event.actor.type == ACTOR_TYPE_BOT:
-        return entry._replace(what=What.BOT, message_id=found.message_id)
+        return entry._replace(what=What.BOT, message_id=clean(found.message_id))
     if event.actor.type not in (ACTOR_TYPE_AGENT, ACTOR_TYPE_SERVICE):
         return entry
     return entry._replace(
-        what=What.REPLIED, message_id=found.message_id, answers_through=max(0, found.answers_through_seq)
+        what=What.REPLIED, message_id=clean(found.message_id), answers_through=max(0, found.answers_through_seq)
     )
 
 
 def _delivered(entry: Entry, found: pb.DeliveryUpdated, _event: pb.ConversationEvent) -> Entry:
     failed = found.status == DELIVERY_STATUS_FAILED
-    return entry._replace(what=What.UNDELIVERED, message_id=found.message_id) if failed else entry
+    return entry._replace(what=What.UNDELIVERED, message_id=clean(found.message_id)) if failed else entry
 
 
 def _team(entry: Entry, team: str) -> Entry:
@@ -120,7 +121,9 @@ def _attributes(entry: Entry, found: pb.AttributesChanged, _event: pb.Conversati
 
 def _known(found: pb.Attributes) -> Known:
     return Known(
-        found.priority if found.HasField("priority") else "normal", tuple(sorted(found.tags)), dict(found.values)
+        clean(found.priority) if found.HasField("priority") else "normal",
+        tuple(sorted(map(clean, found.tags))),
+        {clean(name): clean(value) for name, value in found.values.items()},
     )
 
 
@@ -129,7 +132,7 @@ def _state(name: str) -> Callable[[Entry, Any, pb.ConversationEvent], Entry]:
 
 
 def _resolved(entry: Entry, found: pb.ConversationResolved, _event: pb.ConversationEvent) -> Entry:
-    return entry._replace(what=What.RESOLVED, reason=found.waived_reason)
+    return entry._replace(what=What.RESOLVED, reason=clean(found.waived_reason))
 
 
 def _absorbed(entry: Entry, found: pb.ConversationAbsorbed, _event: pb.ConversationEvent) -> Entry:

@@ -37,7 +37,7 @@ class TimelineServer(TimelineServiceServicer):
     async def LookupCustomer(self, request: pb.LookupCustomerRequest, context: object) -> pb.LookupCustomerResponse:  # noqa: ARG002, N802
         """Who a contact is, and who served them last."""
         tenant = caller().tenant
-        who = customer_id(tenant, *map(wire.clean, (request.channel, request.account, request.address)))
+        who = customer_id(tenant, request.channel, request.account, request.address)
         conversations, last_agent = await store.lookup(self._pool, tenant, who)
         return pb.LookupCustomerResponse(customer_id=who, last_agent_id=last_agent, conversations=conversations)
 

@@ -14,6 +14,7 @@ from trunkline.inbound.v1.inbound_event_pb2 import DeliveryStatus
 from trunkline.timeline.v1 import timeline_service_pb2 as api
 from trunkline_common.errors import InvalidMessage
 from trunkline_common.kafka import Record
+from trunkline_common.text import clean
 
 from trunkline_timeline.history import AUTOMATIC, Attachment, Begun, Content, Entry, Event, Handoff
 
@@ -58,11 +59,6 @@ def _time(found: ConversationEvent) -> datetime:
         return found.occurred_at.ToDatetime(tzinfo=UTC)
     except (ValueError, OverflowError) as error:
         raise InvalidMessage("FIELD_INVALID", "occurred_at is no time") from error
-
-
-def clean(text: str) -> str:
-    """Text as PostgreSQL can hold it: a NUL becomes the replacement character."""
-    return text.replace("\0", "\ufffd")
 
 
 def _content(found: common.Content) -> Content:
