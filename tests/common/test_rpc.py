@@ -70,6 +70,13 @@ def test_a_request_id_is_a_uuid(bad: str) -> None:
     assert problems(api.AddNoteRequest(request_id=REQUEST_ID.upper())) == []
 
 
+def test_a_request_id_in_upper_case_is_the_same_one() -> None:
+    """Whoever sees the request behind the checks sees it in lower case."""
+    request = api.AddNoteRequest(request_id=REQUEST_ID.upper(), text="Hello")
+    validate(request, ())
+    assert (request.request_id, request.text) == (REQUEST_ID, "Hello")
+
+
 def test_no_text_of_a_request_holds_a_nul() -> None:
     """PostgreSQL could not keep it: named by its path, however deep it lies, in names of a map too."""
     what = "must not hold a NUL character"

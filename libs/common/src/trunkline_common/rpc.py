@@ -198,7 +198,10 @@ def authorize(policy: Allow | None, method: str, who: Caller, request: Message) 
 
 
 def validate(request: Message, required: Sequence[str], *, any_text: bool = False) -> None:
-    """Every required field is set, no text holds a NUL, request_id is a UUID; all violations at once."""
+    """Every required field is set, no text holds a NUL, request_id is a UUID; all violations at once.
+
+    A request_id is the same in upper case: from here on it is in lower case.
+    """
     problems = [Violation(name, "is required") for name in required if not _is_set(request, name)]
     if not any_text:
         problems += [Violation(path, "must not hold a NUL character") for path in with_nul(request)]
@@ -207,6 +210,8 @@ def validate(request: Message, required: Sequence[str], *, any_text: bool = Fals
         problems.append(Violation("request_id", "must be a UUID, the same one on every retry"))
     if problems:
         raise invalid_request(*problems)
+    if request_id:
+        request.request_id = request_id.lower()  # type: ignore[attr-defined] # it has one
 
 
 def _is_set(message: Message, path: str) -> bool:

@@ -9,6 +9,7 @@ from datetime import datetime
 from uuid import UUID
 
 from trunkline.config.v1.config_pb2 import TenantConfig
+from trunkline_common.errors import Busy
 from trunkline_common.postgres import Connection, Pool, unlimited
 
 from trunkline_router import wire
@@ -30,7 +31,7 @@ with logged as (
     select $1, * from unnest($2::text[], $3::bigint[], $4::text[], $5::bytea[])
 )
 insert into command_result (tenant, request_id, fingerprint, response, done_at)
-select *, $10 from unnest($6::text[], $7::uuid[], $8::bytea[], $9::bytea[])
+select *, $10 from unnest($6::text[], $7::uuid[], $8::bytea[], $9::bytea[]) on conflict do nothing
 """
 #: Events of a pool between two snapshots that are kept for good: what is folded at most to see a moment of the past.
 CHECKPOINT_EVERY = 250_000
@@ -107,11 +108,16 @@ async def _replay_tail(connection: Connection, made: Engine) -> bool:
 async def record(
     tx: Connection, part: int, events: Sequence[LogRow], answers: Sequence[ResultRow], now: datetime
 ) -> None:
-    """Add to the log and remember answers, in one statement; a pool_seq that is taken breaks the transaction."""
+    """Add to the log and remember answers, in one statement; a pool_seq that is taken breaks the transaction.
+
+    Raises Busy where another pool has answered one of the request ids meanwhile: begun again, this one finds that.
+    """
     if events or answers:
         logged = [list(column) for column in zip(*events, strict=True)] or [[], [], [], []]
         kept = [list(column) for column in zip(*answers, strict=True)] or [[], [], [], []]
-        await tx.execute(RECORD, part, *logged, kept[0], [UUID(i) for i in kept[1]], *kept[2:], now)
+        done = await tx.execute(RECORD, part, *logged, kept[0], [UUID(i) for i in kept[1]], *kept[2:], now)
+        if done != f"INSERT 0 {len(answers)}":
+            raise Busy("another pool that was asked with the same request_id")
 
 
 async def log_after(connection: Connection | Pool, pool: str, pool_seq: int, most: int) -> list[bytes]:
