@@ -12,7 +12,7 @@ from trunkline_common.backlog import FULL_RECORDS, MAX_RECORDS
 from trunkline_common.clock import utc_now
 from trunkline_common.consumer import Consumer
 from trunkline_common.errors import Fenced, Refused
-from trunkline_common.kafka import TopicPartition, partition_for
+from trunkline_common.kafka import KafkaError, TopicPartition, partition_for
 from trunkline_common.partitions import Claim
 from trunkline_common.postgres import Connection, Pool, transaction
 from trunkline_common.processor import Batch, Request
@@ -295,6 +295,33 @@ async def test_an_owner_that_cannot_load_ends_with_the_reason(one: Service, prob
     )
     with pytest.raises(LookupError, match="a bug in load"):
         await Worker(TopicPartition(one.topic, 0), context, NoRecords()).run()
+
+
+class Reading(Counting):
+    """Reads Kafka when it loads its state, which fails at first."""
+
+    failures = 1
+
+    async def load(self, pool: Pool, claim: Claim) -> None:
+        """An outage, then nothing in the way."""
+        if Reading.failures:
+            Reading.failures -= 1
+            raise KafkaError("nobody answers")
+        await super().load(pool, claim)
+
+
+async def test_an_owner_that_reads_kafka_to_load_waits_for_it(one: Service, probe: Probe) -> None:
+    """As it waits for PostgreSQL: no outage ends a process."""
+    context = Context(
+        one.name, "here", one.dlq, one.pool, one.producer, lambda _partition: Reading(one.out, probe), utc_now
+    )
+    worker = Worker(TopicPartition(one.topic, 0), context, NoRecords())
+    running = asyncio.create_task(worker.run())
+    claimed = asyncio.create_task(worker.claimed.wait())
+    await asyncio.wait({running, claimed}, timeout=15, return_when=asyncio.FIRST_COMPLETED)
+    assert claimed.done()
+    worker.stop()
+    await running
 
 
 async def test_the_same_offsets_are_consumed_once(one: Service) -> None:

@@ -6,10 +6,14 @@ import asyncio
 import os
 import subprocess
 import sys
+from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import pytest
-from trunkline_router import past
+from structlog.testing import capture_logs
+from trunkline.router.v1 import explain_service_pb2 as api
+from trunkline_router import __main__ as router
+from trunkline_router import past, simulation_store, simulations, store
 from trunkline_router.simulations import Past, PastFailed
 
 from tests import kit
@@ -57,3 +61,57 @@ def test_it_gives_way_to_the_engine(kind: str, policy: str) -> None:
     scheduler, nice, group = said.split()
     assert (int(scheduler), nice) == (getattr(os, policy), "19")
     assert group == "False" or (group == "['19']") == (kind == "simulate")  # [] in the first session of a machine
+
+
+class Broken(Past):
+    """Cannot run anything."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(NOWHERE)
+        self.error = error
+
+    async def run(self, kind: str, pool: str, **facts: object) -> AsyncGenerator[float | bytes, None]:
+        """It is half done, and fails."""
+        del kind, pool, facts
+        yield 0.5
+        raise self.error
+
+
+@pytest.mark.parametrize("error", [OSError("PostgreSQL is gone"), ValueError("half a line")], ids=repr)
+async def test_one_that_fails_while_postgresql_is_away_ends_as_failed_when_it_is_back(
+    monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    """Whatever it fails with: nothing that happens to a simulation ends the router."""
+    outages, told = iter([OSError("gone"), OSError("gone")]), asyncio.get_running_loop().create_future()
+
+    async def end(_db: object, tenant: str, name: str, comparison: bytes | None, why: str) -> None:
+        if (outage := next(outages, None)) is not None:
+            raise outage
+        told.set_result((tenant, name, comparison, why))
+
+    monkeypatch.setattr(simulation_store, "end", end)
+    monkeypatch.setattr(simulations, "AGAIN_S", 0.0)
+    with capture_logs() as said:
+        async with simulations.simulations(None, Broken(error)) as running:  # type: ignore[arg-type] # no database
+            running.begin("acme", api.Simulation(simulation_id="s1", pool="acme/default"), b"")
+            assert await asyncio.wait_for(told, 5) == ("acme", "s1", None, f"it failed: {error}")
+    assert [line["event"] for line in said] == ["a simulation failed", *["cannot say that a simulation has ended"] * 2]
+
+
+async def test_old_answers_are_dropped_an_hour_later_where_postgresql_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The task is one of the router's: it would take all others with it."""
+    outages, dropped = iter([OSError("gone"), OSError("gone")]), asyncio.Event()
+
+    async def forget(_db: object, _before: object) -> None:
+        if (outage := next(outages, None)) is not None:
+            raise outage
+
+    async def forget_simulations(_db: object, _before: object) -> None:
+        dropped.set()
+
+    monkeypatch.setattr(store, "forget", forget)
+    monkeypatch.setattr(simulation_store, "forget", forget_simulations)
+    monkeypatch.setattr(router, "FORGET_EVERY_SECONDS", 0.0)
+    forgetting = asyncio.create_task(router._forget(None, 14))  # type: ignore[arg-type] # no database
+    await asyncio.wait_for(dropped.wait(), 5)
+    forgetting.cancel()

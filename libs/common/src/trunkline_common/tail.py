@@ -5,11 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
 
+import structlog
+
 from trunkline_common.kafka import GroupConsumer, KafkaError, Record, TopicPartition, reader, to_record
+
+log = structlog.get_logger(__name__)
 
 #: The next offset of every partition, in order.
 Place = tuple[int, ...]
 AT_ONCE = 500
+AGAIN_S = 0.5  # nothing says when Kafka answers again
 
 
 async def follow(
@@ -41,7 +46,7 @@ async def _ends(consumer: GroupConsumer, partitions: Sequence[TopicPartition]) -
         try:
             ends = await consumer.end_offsets(partitions)
         except (KafkaError, OSError):
-            await asyncio.sleep(0.5)  # nothing says when Kafka answers again
+            await asyncio.sleep(AGAIN_S)
         else:
             return [ends[partition] for partition in partitions]
 
@@ -54,7 +59,18 @@ class CompactedTable:
         self.loaded = asyncio.Event()
 
     async def run(self) -> None:
-        """Follow the topic until cancelled; `loaded` is set when everything that was there at the start is read."""
+        """Follow the topic until cancelled; `loaded` is set when everything that was there at the start is read.
+
+        After an outage that the reader does not survive the topic is read from its beginning again.
+        """
+        while True:
+            try:
+                await self._read()
+            except (KafkaError, OSError) as error:
+                log.warning("kafka does not answer; reading again", topic=self._topic, error=repr(error))
+                await asyncio.sleep(AGAIN_S)
+
+    async def _read(self) -> None:
         async with reader(self._bootstrap, self._topic) as consumer:
             partitions = sorted(consumer.assignment())
             await consumer.seek_to_beginning(*partitions)

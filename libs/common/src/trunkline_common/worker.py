@@ -183,7 +183,7 @@ class Worker:
         while True:
             try:
                 return await attempt()
-            except OUTAGES as error:
+            except (*OUTAGES, KafkaError) as error:  # a service may read Kafka to load its state
                 log.warning("waiting for postgresql or kafka", group=self._context.group, error=repr(error))
                 await asyncio.sleep(delay)
                 delay = min(delay * 2, 5.0)

@@ -9,6 +9,7 @@ from collections import defaultdict
 from contextlib import AsyncExitStack
 from datetime import timedelta
 
+import structlog
 from trunkline.config.v1 import config_service_pb2, config_service_pb2_grpc
 from trunkline.config.v1.config_pb2 import TenantConfig
 from trunkline.router.v1 import (
@@ -40,6 +41,8 @@ from trunkline_router.requests import Reconfigured
 from trunkline_router.server import RouterServer
 from trunkline_router.settings import Settings
 from trunkline_router.simulations import Past, Simulations, simulations
+
+log = structlog.get_logger(__name__)
 
 SCHEMA = "router"
 FORGET_EVERY_SECONDS = 3600.0
@@ -163,12 +166,15 @@ async def _tell(told: object) -> None:
 
 
 async def _forget(pool: postgres.Pool, days: int) -> None:
-    """Drop what is older than the promised window for retries, once an hour."""
+    """Drop what is older than the promised window for retries, once an hour; during an outage, an hour later."""
     while True:
         await asyncio.sleep(FORGET_EVERY_SECONDS)
         before = utc_now() - timedelta(days=days)
-        await store.forget(pool, before)
-        await simulation_store.forget(pool, before)
+        try:
+            await store.forget(pool, before)
+            await simulation_store.forget(pool, before)
+        except postgres.OUTAGES as error:
+            log.warning("what is old is not dropped now", error=repr(error))
 
 
 def _parse_role() -> str:

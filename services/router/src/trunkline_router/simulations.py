@@ -16,12 +16,14 @@ from trunkline.router.v1 import explain_service_pb2 as api
 from trunkline_common.clock import utc_now
 from trunkline_common.errors import Refused, Violation
 from trunkline_common.postgres import OUTAGES, Pool
+from trunkline_common.text import clean
 
 from trunkline_router import simulation_store
 
 log = structlog.get_logger(__name__)
 
 ALIVE_EVERY_S = 5.0
+AGAIN_S = 1.0  # while PostgreSQL does not take how one ended
 AT_ONCE = 2  # explanations and replays of one process; each takes a process of its own
 COMMAND = (sys.executable, "-m", "trunkline_router.past")
 
@@ -32,10 +34,6 @@ class PastFailed(Exception):
     def __init__(self, kind: str, code: int) -> None:
         super().__init__(f"{kind} ended with {code} and no answer")
         self.kind, self.code = kind, code
-
-
-#: For which a simulation ends without a result.
-FAILURES: tuple[type[BaseException], ...] = (PastFailed, Refused, *OUTAGES)
 
 
 class Past:
@@ -117,14 +115,27 @@ class Simulations:
         name, done = simulation.simulation_id, [0.0]
         alive = self._tasks.create_task(self._alive(tenant, name, done))
         try:
-            async with self._turn:
-                comparison = await self._compare(simulation, config, done)
-            await simulation_store.end(self._db, tenant, name, comparison, "")
-        except FAILURES as error:
-            log.warning("a simulation failed", simulation=name, error=repr(error))
-            await simulation_store.end(self._db, tenant, name, None, f"it failed: {error}")
+            await self._end(tenant, name, *await self._outcome(simulation, config, done))
         finally:
             alive.cancel()
+
+    async def _outcome(self, simulation: api.Simulation, config: bytes, done: list[float]) -> tuple[bytes | None, str]:
+        """The comparison, or why there is none."""
+        try:
+            async with self._turn:
+                return await self._compare(simulation, config, done), ""
+        except Exception as error:
+            log.warning("a simulation failed", simulation=simulation.simulation_id, exc_info=True)
+            return None, clean(f"it failed: {error}")
+
+    async def _end(self, tenant: str, name: str, comparison: bytes | None, error: str) -> None:
+        """Write it down as soon as PostgreSQL takes it; until then it says that it is alive, or counts as lost."""
+        while True:
+            try:
+                return await simulation_store.end(self._db, tenant, name, comparison, error)
+            except OUTAGES as outage:
+                log.warning("cannot say that a simulation has ended", simulation=name, error=repr(outage))
+                await asyncio.sleep(AGAIN_S)
 
     async def _compare(self, simulation: api.Simulation, config: bytes, done: list[float]) -> bytes:
         facts = {
