@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from trunkline_router import filters
 from trunkline_router.facts import Attributes, Contact
 from trunkline_router.filters import BadFilter, parse, parse_order, select
 from trunkline_router.pool import BEGINNING, Conversation, Status
@@ -55,6 +56,21 @@ def test_a_filter_selects_what_every_term_holds_for(text: str, ids: list[str]) -
     assert found(text) == ids
 
 
+def test_a_quoted_value_may_have_anything_in_it() -> None:
+    """Quotes, backslashes and ends of lines, each as it is or behind a backslash."""
+    [term] = parse('tag = "a\\"b\\\\\nc\\\nd"')
+    assert term.value == 'a"b\\\nc\nd'
+
+
+@pytest.mark.timeout(5)
+def test_no_text_takes_long_to_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Time grows with its length only; quotes that never close were looked for from each of them on."""
+    monkeypatch.setattr(filters, "MAX_LENGTH", 1_000_000)
+    for text in ('\\"' * 200_000, " " * 400_000, '"' + "\\" * 400_000, '""' * 100_001 + '"'):
+        with pytest.raises(BadFilter):
+            parse(f"agent = {text}")
+
+
 def test_a_desk_lists_what_is_owed_a_public_reply() -> None:
     """Public, and nobody has answered what the customer wrote."""
     public = Attributes(tags=("crisis", "public"))
@@ -77,7 +93,10 @@ def test_a_desk_lists_what_is_owed_a_public_reply() -> None:
         ("team = billing OR team = returns", "position 16: expected AND, not OR"),
         ("team = billing AND", "position 19: expected one of agent"),
         ("(team = billing)", "position 1: expected one of agent"),
-        ('team = "open', 'position 8: expected a value, not "'),
+        ('team = "open', "position 8: the quote is not closed"),
+        ('team = "a\\"', "position 8: the quote is not closed"),
+        ('team = "a" AND "tag', "position 16: expected one of agent"),
+        (f"team = {'a' * 2000}", "position 2001: must have at most 2000 characters"),
         ("team = = billing", "position 8: expected a value, not ="),
     ],
 )

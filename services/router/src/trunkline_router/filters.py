@@ -12,7 +12,11 @@ from typing import Any
 from trunkline_router.pool import BEGINNING, Conversation, Status
 from trunkline_router.state import Engine
 
-TOKEN = re.compile(r'\s*(?:(?P<quoted>"(?:[^"\\]|\\.)*")|(?P<op>!=|=)|(?P<word>[\w.-]+)|(?P<other>\S))')
+MAX_LENGTH = 2_000  # characters of a filter or an order: each term is asked of every conversation of the pool
+#: Nothing is read twice: an unclosed quote has all the rest, and what is between tokens is passed over.
+TOKEN = re.compile(
+    r'(?P<quoted>"(?:[^"\\]|\\.)*+")|(?P<unclosed>".*)|(?P<op>!=|=)|(?P<word>[\w.-]+)|(?P<other>\S)', re.DOTALL
+)
 FIELDS: dict[str, Callable[[Conversation], Iterable[str]]] = {
     "agent": lambda c: (c.agent,),
     "channel": lambda c: (c.channel,),
@@ -54,7 +58,7 @@ class Term:
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A piece of the text: quoted, op, word, other or end, with the place of its first character, from 1."""
+    """A piece of the text: quoted, unclosed, op, word, other or end, with the place of its first character, from 1."""
 
     kind: str
     text: str
@@ -63,7 +67,7 @@ class Token:
 
 def parse(text: str) -> tuple[Term, ...]:
     """The terms that must all hold. Raises BadFilter."""
-    tokens = _tokens(text)
+    tokens = _tokens(_short(text))
     if tokens[0].kind == "end":
         return ()
     terms = []
@@ -77,10 +81,14 @@ def parse(text: str) -> tuple[Term, ...]:
     return tuple(terms)
 
 
+def _short(text: str) -> str:
+    if len(text) > MAX_LENGTH:
+        raise BadFilter(f"position {MAX_LENGTH + 1}: must have at most {MAX_LENGTH} characters")
+    return text
+
+
 def _tokens(text: str) -> list[Token]:
-    found = [
-        Token(m.lastgroup or "", m[m.lastgroup or ""], m.start(m.lastgroup or "") + 1) for m in TOKEN.finditer(text)
-    ]
+    found = [Token(m.lastgroup or "", m[0], m.start() + 1) for m in TOKEN.finditer(text)]
     end = Token("end", "the end", len(text) + 1)
     return [*found, end, end, end, end]
 
@@ -90,9 +98,11 @@ def _term(field: Token, op: Token, value: Token) -> Term:
         raise BadFilter(f"position {field.at}: expected one of {', '.join(FIELDS)}, not {field.text}")
     if op.kind != "op":
         raise BadFilter(f"position {op.at}: expected = or !=, not {op.text}")
+    if value.kind == "unclosed":
+        raise BadFilter(f"position {value.at}: the quote is not closed")
     if value.kind not in ("word", "quoted"):
         raise BadFilter(f"position {value.at}: expected a value, not {value.text}")
-    meant = re.sub(r"\\(.)", r"\1", value.text[1:-1]) if value.kind == "quoted" else value.text
+    meant = re.sub(r"(?s)\\(.)", r"\1", value.text[1:-1]) if value.kind == "quoted" else value.text
     known = VALUES.get(field.text)
     if known is not None and meant not in known:
         raise BadFilter(f"position {value.at}: expected one of {', '.join(known)}, not {value.text}")
@@ -121,7 +131,7 @@ class Order:
 
 def parse_order(text: str) -> Order:
     """What to order by. Raises BadFilter."""
-    field, _, direction = text.strip().partition(" ")
+    field, _, direction = _short(text).strip().partition(" ")
     if field not in ORDERS or direction.strip() not in ("", "asc", "desc"):
         named = ", ".join(name for name in ORDERS if name)
         raise BadFilter(f'position 1: expected one of {named}, then perhaps " desc", not {text}')

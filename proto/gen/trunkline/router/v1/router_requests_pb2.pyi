@@ -662,7 +662,7 @@ class ListConversationsRequest(_message.Message):
     """`field = value` and `field != value`, joined by AND. Fields: status (QUEUED, OFFERED, ASSIGNED, SNOOZED, SCHEDULED,
     RESOLVED, NEW), team, agent, channel, tag, priority, language, unanswered (true, false: whether the customer wrote what
     nobody has answered; with tag = public a public reply is owed). A value with other than letters, digits, _ . - stands
-    in double quotes. Empty: all.
+    in double quotes. At most 2,000 characters. Empty: all.
     """
     order_by: _builtins.str
     """entered_at, seq or conversation_id, then perhaps " desc". Empty: in order of beginning. Conversations of one pool
