@@ -30,11 +30,11 @@ class ConfigServer(ConfigServiceServicer):
 
     async def ApplyConfig(self, request: api.ApplyConfigRequest, context: rpc.Context) -> Any:  # noqa: N802
         who = caller()
-        config.parse(request.yaml, who.tenant, utc_now())
+        parsed = await config.parse_aside(request.yaml, who.tenant, utc_now())
         if request.validate_only:
             return api.ApplyConfigResponse()
         fingerprint = hashlib.sha256(request.SerializeToString(deterministic=True)).digest()
-        content = ApplyDocument(who.tenant, request.request_id, fingerprint, request.yaml, who.subject)
+        content = ApplyDocument(who.tenant, request.request_id, fingerprint, parsed, who.subject)
 
         def forward(channel: rpc.Channel, metadata: Any) -> Any:
             return ConfigServiceStub(channel).ApplyConfig(request, metadata=metadata, timeout=rpc.UNARY_CAP_SECONDS)

@@ -68,7 +68,7 @@ class ExplainServer(ExplainServiceServicer):
     async def StartSimulation(self, request: api.StartSimulationRequest, _context: rpc.Context) -> Any:  # noqa: N802
         tenant, now = caller().tenant, utc_now()
         span = _span(request, now)
-        parsed = config.parse(request.yaml, tenant, now)
+        parsed = await config.parse_aside(request.yaml, tenant, now)
         pool = await self._pool(tenant, request.pool)
         if pool not in wire_config.pools_of(parsed):
             raise invalid_request(Violation("yaml", f"has no pool {pool.partition('/')[2]}"))

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, assert_never
 
 from google.protobuf.message import Message
+from trunkline.config.v1.config_pb2 import TenantConfig
 from trunkline.config.v1.config_service_pb2 import ApplyConfigResponse
 from trunkline.inbound.v1.inbound_event_pb2 import InboundEvent
 from trunkline_common import telemetry
@@ -18,7 +19,7 @@ from trunkline_common.partitions import Claim
 from trunkline_common.postgres import Connection, Pool
 from trunkline_common.processor import Batch, Effects, Processor, Request, decode
 
-from trunkline_router import config, news, refusals, roster, store, wire, wire_config, wire_handover
+from trunkline_router import news, refusals, roster, store, wire, wire_config, wire_handover
 from trunkline_router.advice import NOTHING_ASKED, Advice, Advisor
 from trunkline_router.directory import as_refused, not_configured
 from trunkline_router.draft import Draft
@@ -235,7 +236,8 @@ class PoolProcessor(Processor):
         stored = self._stored_answer(document.tenant, document.request_id, document.fingerprint)
         if stored is not None:
             return ApplyConfigResponse.FromString(stored)
-        parsed = config.parse(document.yaml, document.tenant, draft.now)
+        parsed = TenantConfig()
+        parsed.CopyFrom(document.config)
         parsed.version, parsed.applied_by = await store.next_version(tx, document.tenant), document.applied_by
         parsed.applied_at.FromDatetime(draft.now)
         await roster.must_not_clash(tx, parsed)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from google.protobuf.message import Message
+from trunkline.config.v1.config_pb2 import TenantConfig
 from trunkline.inbound.v1.inbound_event_pb2 import InboundEvent
 from trunkline_common.errors import Refused
 
@@ -61,12 +62,12 @@ class Watch:
 
 @dataclass(frozen=True, slots=True)
 class ApplyDocument:
-    """Put a tenant's document in force under the next version."""
+    """Put a tenant's document, already checked, in force under the next version."""
 
     tenant: str
     request_id: str
     fingerprint: bytes
-    yaml: str
+    config: TenantConfig
     applied_by: str
 
 
