@@ -18,3 +18,12 @@ def reason(error: grpc.aio.AioRpcError) -> tuple[str, dict[str, str]]:
     status: Any = rpc_status.from_call(error)
     assert any(d.Unpack(info) for d in status.details)
     return info.reason, dict(info.metadata)
+
+
+def wrong(error: grpc.aio.AioRpcError) -> list[str]:
+    """The fields that a BadRequest names."""
+    bad = error_details_pb2.BadRequest()
+    status: Any = rpc_status.from_call(error)
+    assert (error.code(), reason(error)[0]) == (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_REQUEST")
+    assert any(d.Unpack(bad) for d in status.details)
+    return [v.field for v in bad.field_violations]

@@ -12,6 +12,7 @@ import asyncpg
 import grpc
 import pytest
 import pytest_asyncio
+from google.protobuf.timestamp_pb2 import Timestamp
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 from trunkline.router.v1 import explain_service_pb2 as api
@@ -199,6 +200,7 @@ async def test_a_simulation_whose_process_has_ended_is_told_as_that(
     ("method", "fields", "why"),
     [
         ("GetSimulation", {"simulation_id": kit.new_id()}, "SIMULATION_NOT_FOUND"),
+        ("GetSimulation", {"simulation_id": "the-first"}, "SIMULATION_NOT_FOUND"),
         ("ExplainDecision", {"conversation_id": kit.new_id(), "seq": 1}, "CONVERSATION_NOT_FOUND"),
         ("ExplainWaiting", {"conversation_id": kit.new_id()}, "CONVERSATION_NOT_FOUND"),
         ("ReplayDecision", {"conversation_id": kit.new_id(), "seq": 1}, "CONVERSATION_NOT_FOUND"),
@@ -206,6 +208,8 @@ async def test_a_simulation_whose_process_has_ended_is_told_as_that(
         ("StartSimulation", {"yaml": CONFIG, "pool": "other/default"}, "INVALID_REQUEST"),
         ("StartSimulation", {"yaml": CONFIG, "until": datetime(2100, 1, 1, tzinfo=UTC)}, "INVALID_REQUEST"),
         ("StartSimulation", {"yaml": CONFIG, "until": datetime(2000, 1, 1, tzinfo=UTC)}, "INVALID_REQUEST"),
+        ("StartSimulation", {"yaml": CONFIG, "since": Timestamp(nanos=-1)}, "INVALID_REQUEST"),
+        ("StartSimulation", {"yaml": CONFIG, "until": Timestamp(seconds=2**63 - 1)}, "INVALID_REQUEST"),
     ],
 )
 async def test_what_cannot_be_answered_is_refused(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
 from trunkline.router.v1 import router_requests_pb2 as asks
 from trunkline.router.v1 import router_service_pb2 as api
 from trunkline_common.errors import Refused
@@ -13,7 +15,7 @@ from trunkline_ingest.channels import email
 from trunkline_router import threads
 from trunkline_router.routing import AgentConfig
 from trunkline_router.server import POLICY
-from trunkline_router.server_checks import agent_of, names
+from trunkline_router.server_checks import agent_of, instant, later, names, presence
 
 STATE = [name for name, allow in POLICY.items() if {"request_id", "conversation_id"} <= set(allow.required)]
 
@@ -67,6 +69,33 @@ def test_names_are_bounded(found: list[str]) -> None:
     """They are in every event that changes one of them."""
     with pytest.raises(Refused):
         names("add_tags", found)
+
+
+@pytest.mark.parametrize("number", [-1, 4, 99])
+def test_a_presence_that_nobody_knows_is_refused(number: int) -> None:
+    """Any number can be sent as an enum."""
+    request = api.SetAgentPresenceRequest(presence=number)  # type: ignore[arg-type] # as a newer client might
+    with pytest.raises(Refused) as refused:
+        presence(request)
+    assert [v.field for v in refused.value.violations] == ["presence"]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "nanos"),
+    [(0, -1), (0, 2_000_000_000), (-62_135_596_801, 0), (253_402_300_800, 0), (2**63 - 1, 0), (-(2**63), 0)],
+)
+def test_an_instant_that_no_calendar_has_is_refused(seconds: int, nanos: int) -> None:
+    """Years 1 to 9999, whole nanoseconds."""
+    with pytest.raises(Refused) as refused:
+        instant("until", Timestamp(seconds=seconds, nanos=nanos))
+    assert [v.field for v in refused.value.violations] == ["until"]
+
+
+def test_what_would_end_after_the_last_year_is_refused() -> None:
+    """A callback at its very end, for example."""
+    with pytest.raises(Refused) as refused:
+        later("begins_at", datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC), timedelta(minutes=30))
+    assert [v.field for v in refused.value.violations] == ["begins_at"]
 
 
 @pytest.mark.parametrize("channel", ["sms", "whatsapp", "app"])

@@ -8,6 +8,7 @@ from typing import Any
 
 import grpc
 import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
 from trunkline.common.v1.common_pb2 import Contact, Content
 from trunkline.router.v1 import router_requests_pb2 as asks
 from trunkline.router.v1 import router_service_pb2 as api
@@ -17,7 +18,7 @@ from trunkline_router import threads
 from deploy.local.services import Services
 from deploy.local.stack import Stack
 from tests import kit
-from tests.router.service import CONFIG, reason
+from tests.router.service import CONFIG, reason, wrong
 
 pytestmark = [pytest.mark.stack, pytest.mark.asyncio(loop_scope="session")]
 TWO_POOLS = """
@@ -67,6 +68,26 @@ async def listed(desk: kit.Desk, text: str = "", order_by: str = "", size: int =
 def later(**since_now: float) -> datetime:
     """An instant that is still to come."""
     return datetime.now(UTC) + timedelta(**since_now)
+
+
+WRONG: list[tuple[str, dict[str, Any], str]] = [
+    ("SetAgentPresence", {"agent_id": "ana", "presence": 99}, "presence"),
+    ("SetAgentPresence", {"agent_id": "ana", "presence": -1}, "presence"),
+    ("ScheduleCallback", {"begins_at": Timestamp(seconds=253_402_300_799)}, "begins_at"),
+    ("ScheduleCallback", {"begins_at": Timestamp(nanos=-1)}, "begins_at"),
+    ("SnoozeConversation", {"until": Timestamp(seconds=2**63 - 1)}, "until"),
+]
+
+
+async def test_a_wrong_field_is_named(services: Services, producer: Producer, tenant: str) -> None:
+    """Whatever a client may send: never INTERNAL."""
+    async with kit.desk(services, tenant) as desk:
+        (conversation,) = await waiting(desk, producer, tenant)
+        for method, fields, field in WRONG:
+            named = "" if method == "SetAgentPresence" else conversation
+            with pytest.raises(grpc.aio.AioRpcError) as refused:
+                await command(desk, method, named, **fields)
+            assert wrong(refused.value) == [field], (method, fields)
 
 
 async def test_an_agent_made_by_a_command_gets_work_and_leaves_it_when_removed(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from trunkline.router.v1 import explain_service_pb2 as api
@@ -19,6 +19,7 @@ from trunkline_router.directory import Directory
 from trunkline_router.explain import explain_waiting
 from trunkline_router.gate import Gate
 from trunkline_router.requests import Read
+from trunkline_router.server_checks import instant
 from trunkline_router.simulations import Past, Simulations
 from trunkline_router.state import Engine
 
@@ -108,7 +109,7 @@ def not_found(simulation_id: str) -> Refused:
 
 
 def _span(request: api.StartSimulationRequest, now: datetime) -> tuple[datetime, datetime]:
-    since, until = request.since.ToDatetime(tzinfo=UTC), request.until.ToDatetime(tzinfo=UTC)
+    since, until = instant("since", request.since), instant("until", request.until)
     if until <= since:
         raise invalid_request(Violation("until", "must be after since"))
     if until > now:

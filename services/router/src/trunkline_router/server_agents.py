@@ -10,11 +10,9 @@ from trunkline.router.v1 import router_service_pb2 as api
 from trunkline_common import rpc
 
 from trunkline_router import inputs, refusals, wire_api
-from trunkline_router.facts import Presence
-from trunkline_router.protomap import enum_name
 from trunkline_router.requests import Read
 from trunkline_router.server_calls import Calls
-from trunkline_router.server_checks import agent_of
+from trunkline_router.server_checks import agent_of, presence
 from trunkline_router.state import Engine
 
 
@@ -22,7 +20,7 @@ class AgentCalls(Calls):
     """Handlers."""
 
     async def SetAgentPresence(self, request: api.SetAgentPresenceRequest, context: rpc.Context) -> Any:  # noqa: N802
-        body = inputs.SetPresence(request.agent_id, Presence(enum_name(request, "presence")))
+        body = inputs.SetPresence(request.agent_id, presence(request))
         return await self._agent_command(request, context, body, api.SetAgentPresenceResponse)
 
     async def SetAgentAccepting(  # noqa: N802

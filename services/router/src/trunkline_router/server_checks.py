@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid5
 
@@ -10,12 +10,13 @@ from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 from pydantic import ValidationError
 from trunkline.router.v1 import router_requests_pb2 as asks
+from trunkline.router.v1 import router_service_pb2 as api
 from trunkline_common.auth import Caller, caller
 from trunkline_common.errors import Violation, invalid_request
 
 from trunkline_router.config_models import AgentModel
-from trunkline_router.facts import Actor, ActorType, Content
-from trunkline_router.protomap import from_timestamp, read
+from trunkline_router.facts import Actor, ActorType, Content, Presence
+from trunkline_router.protomap import enum_name, from_timestamp, read
 from trunkline_router.routing import AgentConfig
 
 IDS = UUID("3e1b0b7e-5d8e-5a57-8a53-4a3f6b7b9c21")
@@ -71,6 +72,23 @@ def instant(field: str, at: Timestamp) -> datetime:
         return from_timestamp(at)
     except (ValueError, OverflowError) as error:
         raise invalid_request(Violation(field, "is not between the years 1 and 9999")) from error
+
+
+def later(field: str, at: datetime, by: timedelta) -> datetime:
+    """An instant that long after another one."""
+    try:
+        return at + by
+    except OverflowError as error:
+        raise invalid_request(Violation(field, "is too near to the end of the year 9999")) from error
+
+
+def presence(request: api.SetAgentPresenceRequest) -> Presence:
+    """One that we know: proto3 lets any number through."""
+    try:
+        return Presence(enum_name(request, "presence"))
+    except ValueError as error:
+        known = ", ".join(f"PRESENCE_{one}" for one in Presence)
+        raise invalid_request(Violation("presence", f"must be one of {known}")) from error
 
 
 def names(field: str, found: Any) -> tuple[str, ...]:

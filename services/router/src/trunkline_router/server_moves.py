@@ -14,7 +14,7 @@ from trunkline_common.errors import Violation, invalid_request
 from trunkline_router import inputs, refusals
 from trunkline_router.directory import as_refused
 from trunkline_router.server_calls import Calls
-from trunkline_router.server_checks import derived_id, instant, limited
+from trunkline_router.server_checks import derived_id, instant, later, limited
 from trunkline_router.state import Engine
 
 CALLBACK_WINDOW = timedelta(minutes=30)
@@ -79,7 +79,7 @@ class MoveCalls(Calls):
     async def ScheduleCallback(self, request: asks.ScheduleCallbackRequest, context: rpc.Context) -> Any:  # noqa: N802
         begins_at = instant("begins_at", request.begins_at)
         given = request.HasField("ends_at")
-        ends_at = instant("ends_at", request.ends_at) if given else begins_at + CALLBACK_WINDOW
+        ends_at = instant("ends_at", request.ends_at) if given else later("begins_at", begins_at, CALLBACK_WINDOW)
         body = inputs.ScheduleCallback(request.conversation_id, request.agent_id, begins_at, ends_at, request.team)
         return await self._command(request, context, body, complete=_with_own_team)
 

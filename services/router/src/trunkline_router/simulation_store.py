@@ -53,7 +53,11 @@ async def end(pool: Pool, tenant: str, simulation_id: str, comparison: bytes | N
 
 async def get(pool: Pool, tenant: str, simulation_id: str, now: datetime) -> tuple[api.Simulation, bytes] | None:
     """How far it is, and the fingerprint of what was asked."""
-    row = await pool.fetchrow("select * from simulation where tenant = $1 and id = $2", tenant, UUID(simulation_id))
+    try:
+        asked = UUID(simulation_id)
+    except ValueError:
+        return None
+    row = await pool.fetchrow("select * from simulation where tenant = $1 and id = $2", tenant, asked)
     return (_read(row, now), row["fingerprint"]) if row is not None else None
 
 
