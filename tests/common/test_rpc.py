@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+from urllib.parse import quote
+
 import asyncpg
 import grpc
 import pytest
@@ -16,7 +19,7 @@ from trunkline.router.v1 import router_requests_pb2 as asks
 from trunkline.router.v1 import router_service_pb2 as api
 from trunkline_common.auth import Caller
 from trunkline_common.errors import Refused, Violation, invalid_request, unavailable
-from trunkline_common.rpc import allow, authorize, validate
+from trunkline_common.rpc import allow, authorize, must_be_short, validate
 from trunkline_common.rpc_errors import DOMAIN, from_rpc, to_refused, to_status
 
 REQUEST_ID = "3f2b1c9a-7a44-4c8a-9d0e-5a1b2c3d4e5f"
@@ -59,6 +62,14 @@ def test_a_field_of_a_field_can_be_required() -> None:
     assert problems(asked, "message.message_id") == [("message.message_id", "is required")]
     asked.message.message_id = "m"
     assert problems(asked, "message.message_id") == []
+
+
+def test_ids_have_a_length_that_ids_have() -> None:
+    """Nobody looks for more; other texts have limits of their own."""
+    must_be_short(api.AddNoteRequest(conversation_id="c" * 200, text="x" * 201))
+    with pytest.raises(Refused) as refused:
+        must_be_short(api.AddNoteRequest(conversation_id="c" * 201, agent_id="a" * 20_000))
+    assert [v.field for v in refused.value.violations] == ["conversation_id", "agent_id"]
 
 
 @pytest.mark.parametrize("bad", ["1", "not-a-uuid", REQUEST_ID.replace("-", ""), f"{{{REQUEST_ID}}}", REQUEST_ID + " "])
@@ -133,6 +144,46 @@ def test_an_error_comes_out_of_a_call_as_it_went_in(refused: Refused) -> None:
     again = from_rpc(Failed(refused))
     for name in ("code", "reason", "message", "metadata", "violations", "retry_after"):
         assert getattr(again, name) == getattr(refused, name)
+
+
+def sent_bytes(error: grpc.aio.AioRpcError) -> int:
+    """What the error takes on its way: details in base64, the message percent-encoded."""
+    raw = dict(error.trailing_metadata() or ())["grpc-status-details-bin"]
+    assert isinstance(raw, bytes)
+    return len(base64.b64encode(raw)) + len(quote(error.details() or ""))
+
+
+LONG = [
+    Refused("NOT_FOUND", "AGENT_NOT_FOUND", f"no agent {'x' * 20_000}", metadata={"agent_id": "x" * 20_000}),
+    Refused("NOT_FOUND", "AGENT_NOT_FOUND", "\u00e5" * 20_000, metadata={"agent_id": "\U0001f980" * 20_000}),
+    invalid_request(Violation("filter", f"not {'x' * 20_000}")),
+    invalid_request(*(Violation(f"teams[{i}].id", "is there twice: one team of an id") for i in range(300))),
+    invalid_request(*(Violation("a." * 5000, "\U0001f980" * 5000) for _ in range(300))),
+]
+
+
+@pytest.mark.parametrize("refused", LONG, ids=range(len(LONG)))
+def test_an_error_is_small_enough_to_arrive(refused: Refused) -> None:
+    """Clients drop a call with more than 8 kB of metadata, and 16,384 bytes are the most any takes."""
+    sent = Failed(refused)
+    assert sent_bytes(sent) < 7_000
+    again = from_rpc(sent)
+    assert (again.code, again.reason, bool(again.violations)) == (
+        refused.code,
+        refused.reason,
+        bool(refused.violations),
+    )
+    assert from_rpc(Failed(again)).violations == again.violations  # and passing it on cuts no more
+
+
+def test_an_error_says_how_many_wrong_fields_did_not_fit() -> None:
+    """The first ones are listed whole."""
+    refused = from_rpc(Failed(LONG[3]))
+    listed = len(refused.violations)
+    assert listed > 50
+    assert refused.violations == LONG[3].violations[:listed]
+    assert refused.metadata["violations_left_out"] == str(300 - listed)
+    assert refused.message.endswith(f"({300 - listed} wrong fields are not listed)")
 
 
 def test_an_error_has_error_info_and_what_applies() -> None:

@@ -70,6 +70,7 @@ def later(**since_now: float) -> datetime:
     return datetime.now(UTC) + timedelta(**since_now)
 
 
+LONG = "x" * 20_000
 WRONG: list[tuple[str, dict[str, Any], str]] = [
     ("SetAgentPresence", {"agent_id": "ana", "presence": 99}, "presence"),
     ("SetAgentPresence", {"agent_id": "ana", "presence": -1}, "presence"),
@@ -88,6 +89,28 @@ async def test_a_wrong_field_is_named(services: Services, producer: Producer, te
             with pytest.raises(grpc.aio.AioRpcError) as refused:
                 await command(desk, method, named, **fields)
             assert wrong(refused.value) == [field], (method, fields)
+
+
+@pytest.mark.parametrize(
+    ("method", "asked", "code"),
+    [
+        ("GetConversation", api.GetConversationRequest(conversation_id=LONG), "INVALID_ARGUMENT"),
+        ("GetAgent", asks.GetAgentRequest(agent_id=LONG), "INVALID_ARGUMENT"),
+        ("ListQueue", api.ListQueueRequest(team=LONG), "NOT_FOUND"),
+        ("ListConversations", asks.ListConversationsRequest(order_by=LONG), "INVALID_ARGUMENT"),
+        ("ListConversations", asks.ListConversationsRequest(filter=f"{LONG} = 1"), "INVALID_ARGUMENT"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+async def test_what_is_far_too_long_is_refused_with_a_reason(
+    services: Services, tenant: str, method: str, asked: Any, code: str
+) -> None:
+    """The answer repeats so much of it that it still arrives."""
+    async with kit.desk(services, tenant) as desk:
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await desk.until_done(method, asked)
+    assert refused.value.code().name == code
+    assert reason(refused.value)[0] in ("INVALID_REQUEST", "TEAM_NOT_FOUND")
 
 
 async def test_an_agent_made_by_a_command_gets_work_and_leaves_it_when_removed(

@@ -29,6 +29,7 @@ from trunkline_common.text import with_nul
 log = structlog.get_logger(__name__)
 
 UNARY_CAP_SECONDS = 30.0
+MAX_ID = 200  # characters of an id in a request
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 OPEN_SERVICES = ("grpc.health.v1.Health", "grpc.reflection.v1alpha.ServerReflection")
 FORWARDED = "trunkline-forwarded"
@@ -169,6 +170,7 @@ class _Checks(grpc.aio.ServerInterceptor):
         who = await self._auth.verify(given.get("authorization", ""), given.get("trunkline-tenant", ""))
         set_caller(who)
         authorize(self._policies.get(method), method, who, request)
+        must_be_short(request)
         policy = self._policies[method]
         validate(request, policy.required, any_text=policy.any_text)
 
@@ -195,6 +197,14 @@ def authorize(policy: Allow | None, method: str, who: Caller, request: Message) 
             f"an agent may only act as itself, {who.subject}",
             metadata={"method": method, "role": who.role},
         )
+
+
+def must_be_short(request: Message) -> None:
+    """An id longer than any that exists is not looked for."""
+    texts = {field.name: value for field, value in request.ListFields() if isinstance(value, str)}
+    long = [name for name, value in texts.items() if name.endswith("_id") and len(value) > MAX_ID]
+    if long:
+        raise invalid_request(*(Violation(name, f"must have at most {MAX_ID} characters") for name in long))
 
 
 def validate(request: Message, required: Sequence[str], *, any_text: bool = False) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import grpc
 import structlog
 from google.protobuf import any_pb2, duration_pb2
@@ -16,6 +18,11 @@ log = structlog.get_logger(__name__)
 
 DOMAIN = "trunkline"
 RpcError = grpc.aio.AioRpcError
+#: An error travels as metadata, its message twice, and gRPC clients may drop a call with 8 kB of that: these make about
+#: 6 kB, in base64. Every text may repeat what a caller sent.
+MESSAGE_BYTES, FACT_BYTES, DESCRIPTION_BYTES, VIOLATIONS_BYTES = 500, 200, 400, 3400
+#: The fact that says how many violations did not fit.
+LEFT_OUT = "violations_left_out"
 
 
 def to_refused(error: Exception, method: str) -> Refused:
@@ -35,22 +42,40 @@ def to_refused(error: Exception, method: str) -> Refused:
 
 
 def to_status(refused: Refused) -> status_pb2.Status:
-    """A google.rpc.Status with ErrorInfo always, BadRequest and RetryInfo where they apply."""
+    """A google.rpc.Status with ErrorInfo always, BadRequest and RetryInfo where they apply; small enough to arrive."""
     code: int = getattr(grpc.StatusCode, refused.code).value[0]
-    details: list[Message] = [
-        error_details_pb2.ErrorInfo(reason=refused.reason, domain=DOMAIN, metadata=refused.metadata)
-    ]
+    facts = {name: cut(value, FACT_BYTES) for name, value in refused.metadata.items()}
+    bad = _bad_request(refused.violations)
+    message = cut(refused.message, MESSAGE_BYTES)
+    if left_out := len(refused.violations) - len(bad.field_violations):
+        facts[LEFT_OUT] = str(left_out)
+        message = cut(refused.message, MESSAGE_BYTES // 2) + f" ({left_out} wrong fields are not listed)"
+    details: list[Message] = [error_details_pb2.ErrorInfo(reason=refused.reason, domain=DOMAIN, metadata=facts)]
     if refused.violations:
-        fields = [
-            error_details_pb2.BadRequest.FieldViolation(field=v.field, description=v.description)
-            for v in refused.violations
-        ]
-        details.append(error_details_pb2.BadRequest(field_violations=fields))
+        details.append(bad)
     if refused.retry_after is not None:
         delay = duration_pb2.Duration()
         delay.FromMilliseconds(int(refused.retry_after * 1000))
         details.append(error_details_pb2.RetryInfo(retry_delay=delay))
-    return status_pb2.Status(code=code, message=refused.message, details=[_any(d) for d in details])
+    return status_pb2.Status(code=code, message=message, details=[_any(d) for d in details])
+
+
+def cut(text: str, most: int) -> str:
+    """The text, or as much of its beginning as fits with three dots into so many bytes."""
+    raw = text.encode(errors="replace")
+    return raw.decode() if len(raw) <= most else raw[: most - 3].decode(errors="ignore") + "..."
+
+
+def _bad_request(violations: Sequence[Violation]) -> error_details_pb2.BadRequest:
+    """The first violations that fit."""
+    made = error_details_pb2.BadRequest()
+    for v in violations:
+        field, description = cut(v.field, FACT_BYTES), cut(v.description, DESCRIPTION_BYTES)
+        made.field_violations.add(field=field, description=description)
+        if made.ByteSize() > VIOLATIONS_BYTES:
+            made.field_violations.pop()
+            break
+    return made
 
 
 def _any(message: Message) -> any_pb2.Any:

@@ -28,7 +28,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_ROLE_FORBIDDEN: _ErrorReason.ValueType  # 2
     """The token's role may not call this method. Metadata: method, role."""
     ERROR_REASON_INVALID_REQUEST: _ErrorReason.ValueType  # 3
-    """A field of the request is missing or wrong: see BadRequest."""
+    """A field of the request is missing or wrong: see BadRequest. Metadata: violations_left_out, where not all are listed."""
     ERROR_REASON_REQUEST_ID_REUSED: _ErrorReason.ValueType  # 4
     """The request_id was used before with other content. Metadata: request_id."""
     ERROR_REASON_POOL_UNOWNED: _ErrorReason.ValueType  # 5
@@ -50,7 +50,9 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_NOT_ASSIGNED: _ErrorReason.ValueType  # 13
     """Only the assigned agent may do this. Metadata: conversation_id, assigned_agent."""
     ERROR_REASON_INVALID_CONFIG: _ErrorReason.ValueType  # 14
-    """The configuration document is refused: see BadRequest for the path of every error."""
+    """The configuration document is refused: see BadRequest for the path of every error. Metadata:
+    violations_left_out, where not all are listed: apply again, with validate_only, when the listed ones are mended.
+    """
     ERROR_REASON_TENANT_NOT_CONFIGURED: _ErrorReason.ValueType  # 15
     """No configuration has been applied for this tenant. Metadata: tenant."""
     ERROR_REASON_ACCOUNT_NOT_FOUND: _ErrorReason.ValueType  # 16
@@ -105,7 +107,7 @@ ERROR_REASON_UNAUTHENTICATED: ErrorReason.ValueType  # 1
 ERROR_REASON_ROLE_FORBIDDEN: ErrorReason.ValueType  # 2
 """The token's role may not call this method. Metadata: method, role."""
 ERROR_REASON_INVALID_REQUEST: ErrorReason.ValueType  # 3
-"""A field of the request is missing or wrong: see BadRequest."""
+"""A field of the request is missing or wrong: see BadRequest. Metadata: violations_left_out, where not all are listed."""
 ERROR_REASON_REQUEST_ID_REUSED: ErrorReason.ValueType  # 4
 """The request_id was used before with other content. Metadata: request_id."""
 ERROR_REASON_POOL_UNOWNED: ErrorReason.ValueType  # 5
@@ -127,7 +129,9 @@ ERROR_REASON_CONVERSATION_STATUS: ErrorReason.ValueType  # 12
 ERROR_REASON_NOT_ASSIGNED: ErrorReason.ValueType  # 13
 """Only the assigned agent may do this. Metadata: conversation_id, assigned_agent."""
 ERROR_REASON_INVALID_CONFIG: ErrorReason.ValueType  # 14
-"""The configuration document is refused: see BadRequest for the path of every error."""
+"""The configuration document is refused: see BadRequest for the path of every error. Metadata:
+violations_left_out, where not all are listed: apply again, with validate_only, when the listed ones are mended.
+"""
 ERROR_REASON_TENANT_NOT_CONFIGURED: ErrorReason.ValueType  # 15
 """No configuration has been applied for this tenant. Metadata: tenant."""
 ERROR_REASON_ACCOUNT_NOT_FOUND: ErrorReason.ValueType  # 16
