@@ -7,8 +7,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from trunkline.router.v1 import router_requests_pb2 as asks
 from trunkline.router.v1 import router_service_pb2 as api
+from trunkline_common.auth import Caller, set_caller
 from trunkline_common.errors import Refused
+from trunkline_common.pages import PageTokens
 from trunkline_router import inputs, wire
 from trunkline_router.engine import handle
 from trunkline_router.events import Event
@@ -17,7 +20,9 @@ from trunkline_router.fold import evolve
 from trunkline_router.gap import Gap
 from trunkline_router.inputs import Body, Configure, Input, Tick
 from trunkline_router.pool import Pool
+from trunkline_router.requests import Watch
 from trunkline_router.routing import AgentConfig
+from trunkline_router.server_watch import WatchCalls
 from trunkline_router.standing import NOWHERE, after, standing
 from trunkline_router.state import Engine
 from trunkline_router.subjects import Change, Subject, WatchedAgent, WatchedQueue, WatchedTeam
@@ -273,3 +278,52 @@ def test_nothing_is_kept_of_a_pool_that_nobody_watches() -> None:
     scene.do(2, inputs.SetPresence("ben", ONLINE))
     assert scene.heard(watcher) == []
     assert scene.watchers.changes(scene.engine, scene.log) == []
+
+
+class Owner:
+    """Answers as the pool's owner does: the watch begins inside a transaction, the answer comes after COMMIT."""
+
+    def __init__(self, scene: Scene) -> None:
+        self._scene = scene
+        self.taken, self.begins, self.commits = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    def owns(self, _key: str) -> bool:
+        """All."""
+        return True
+
+    def forwarding(self, *_args: Any) -> None:
+        """Nowhere."""
+
+    async def ask(self, _key: str, content: Watch, *_args: Any) -> Any:
+        """As a worker: whoever asked may go away, the transaction goes on."""
+        return await asyncio.shield(asyncio.create_task(self._transaction(content)))
+
+    async def _transaction(self, content: Watch) -> Any:
+        self.taken.set()
+        await self.begins.wait()
+        answer = content.subscribe(self._scene.engine, self._scene.watchers)
+        await self.commits.wait()
+        return answer
+
+
+@pytest.mark.parametrize("begun", [False, True])
+async def test_nothing_is_kept_of_who_goes_away_before_their_watch_is_committed(begun: bool) -> None:
+    """Neither where the watch had begun, nor where it begins only afterwards."""
+    set_caller(Caller("acme", "supervisor", "sam", ""))
+    scene = Scene()
+    owner = Owner(scene)
+    calls: Any = WatchCalls(owner, None, PageTokens(bytes(32)), None)  # type: ignore[arg-type] # no log, no directory
+    stream = calls._stream(asks.WatchQueueRequest(team="billing"), None, POOL, WatchedQueue("billing"))
+    asking = asyncio.create_task(anext(stream))
+    await owner.taken.wait()
+    if begun:
+        owner.begins.set()
+        await asyncio.sleep(0)
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    owner.begins.set()
+    owner.commits.set()
+    await asyncio.gather(*asyncio.all_tasks() - {asyncio.current_task()})
+    scene.do(1, message("a"))
+    assert scene.told == []

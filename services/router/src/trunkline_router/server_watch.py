@@ -18,8 +18,6 @@ from trunkline_router.state import Engine
 from trunkline_router.subjects import Change, Subject, WatchedAgent, WatchedQueue, WatchedTeam
 from trunkline_router.watch import Watcher, Watchers
 
-Begun = tuple[list[Change | Refused], Watcher, Watchers]
-
 
 class WatchCalls(Calls):
     """Handlers."""
@@ -51,15 +49,14 @@ class WatchCalls(Calls):
                 yield response
             return
         gap = await self._gap(request.resume_token, pool, subject)
-        begun: Begun = await self._ask(request, context, pool, _watch(pool, subject, gap), subject.method)
-        missed, watcher, watchers = begun
-        try:
-            for change in missed:
+        watcher = Watcher(pool, subject)
+        try:  # who goes away while asking may be added all the same: the transaction goes on
+            for change in await self._ask(request, context, pool, _watch(watcher, gap), subject.method):
                 yield self._stamped(change, pool, subject)
             while True:
                 yield self._stamped(await watcher.next(), pool, subject)
         finally:
-            watchers.remove(watcher)
+            watcher.leave()
 
     async def _gap(self, token: str, pool: str, subject: Subject) -> Gap | None:
         """Most of what was missed is read before the pool's owner is asked, so that it has little to read."""
@@ -96,11 +93,14 @@ def _bound(subject: Subject) -> tuple[str, str, str]:
     return caller().tenant, subject.method, subject.name
 
 
-def _watch(pool: str, subject: Subject, gap: Gap | None) -> Watch:
-    def subscribe(engine: Engine, watchers: Watchers) -> Begun:
-        missed: list[Change | Refused] = [subject.snapshot(engine)] if gap is None else gap.changes(engine, subject)
-        watcher = Watcher(pool, subject)
-        watchers.add(watcher, engine)
-        return missed, watcher, watchers
+def _watch(watcher: Watcher, gap: Gap | None) -> Watch:
+    subject = watcher.subject
 
-    return Watch(pool, subscribe, gap)
+    def subscribe(engine: Engine, watchers: Watchers) -> list[Change | Refused]:
+        if watcher.gone:
+            return []
+        missed: list[Change | Refused] = [subject.snapshot(engine)] if gap is None else gap.changes(engine, subject)
+        watchers.add(watcher, engine)
+        return missed
+
+    return Watch(watcher.pool, subscribe, gap)

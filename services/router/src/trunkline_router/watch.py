@@ -26,6 +26,8 @@ class Watcher:
         self.pool, self.subject = pool, subject
         #: As far as its last token reaches, or nearly: less than QUIET events before that at most.
         self.seq = 0
+        self.gone = False
+        self.among: Watchers | None = None
         self._changes: asyncio.Queue[Change | Refused] = asyncio.Queue()
 
     def tell(self, change: Change | Refused) -> None:
@@ -41,6 +43,12 @@ class Watcher:
         if isinstance(change, Refused):
             raise change
         return change
+
+    def leave(self) -> None:
+        """The caller has gone, perhaps before this was added."""
+        self.gone = True
+        if self.among is not None:
+            self.among.remove(self)
 
 
 @dataclass(slots=True)
@@ -75,7 +83,7 @@ class Watchers:
         if watcher.pool not in self._pools:
             live = (c for c in engine.pool.conversations.values() if c.status not in ENDED)
             self._pools[watcher.pool] = Watched({c.id: standing(c) for c in live}, engine.pool.seq)
-        watcher.seq = engine.pool.seq
+        watcher.seq, watcher.among = engine.pool.seq, self
         self._pools[watcher.pool].watchers.setdefault(watcher.subject, set()).add(watcher)
 
     def remove(self, watcher: Watcher) -> None:
