@@ -15,7 +15,7 @@ from trunkline_ingest.channels import email
 from trunkline_router import threads
 from trunkline_router.routing import AgentConfig
 from trunkline_router.server import POLICY
-from trunkline_router.server_checks import agent_of, instant, later, names, presence
+from trunkline_router.server_checks import agent_of, instant, later, must_be_priority, names, presence
 
 STATE = [name for name, allow in POLICY.items() if {"request_id", "conversation_id"} <= set(allow.required)]
 
@@ -96,6 +96,19 @@ def test_what_would_end_after_the_last_year_is_refused() -> None:
     with pytest.raises(Refused) as refused:
         later("begins_at", datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC), timedelta(minutes=30))
     assert [v.field for v in refused.value.violations] == ["begins_at"]
+
+
+@pytest.mark.parametrize("given", ["high", "0", "-300", "007", "1000000000", "-1000000000"])
+def test_a_priority_is_a_name_or_a_number_of_seconds(given: str) -> None:
+    """Any integer that the engine can count with."""
+    must_be_priority(given, ["normal", "high"])
+
+
+@pytest.mark.parametrize("given", ["", "soon", "1.5", "+5", "--5", "-", " 5", "5\n", "\u0665", "1000000001", "9" * 100])
+def test_any_other_priority_is_refused_with_what_it_may_be(given: str) -> None:
+    """Other digits than ours, and numbers that no field holds, too."""
+    with pytest.raises(Refused, match="priority: must be one of normal, high, or whole seconds from -1000000000"):
+        must_be_priority(given, ["normal", "high"])
 
 
 @pytest.mark.parametrize("channel", ["sms", "whatsapp", "app"])

@@ -76,6 +76,8 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     ("SetAgentPresence", {"agent_id": "ana", "presence": -1}, "presence"),
     ("ScheduleCallback", {"begins_at": Timestamp(seconds=253_402_300_799)}, "begins_at"),
     ("ScheduleCallback", {"begins_at": Timestamp(nanos=-1)}, "begins_at"),
+    ("ChangeAttributes", {"priority": "9" * 30}, "priority"),
+    ("ChangeAttributes", {"priority": "\u0665"}, "priority"),
     ("SnoozeConversation", {"until": Timestamp(seconds=2**63 - 1)}, "until"),
 ]
 

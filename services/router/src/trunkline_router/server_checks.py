@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid5
@@ -23,6 +25,10 @@ IDS = UUID("3e1b0b7e-5d8e-5a57-8a53-4a3f6b7b9c21")
 MAX_COMMAND_BYTES = 256 * 1024  # as much as a customer may write
 MAX_TEXT = 25_000  # characters, the most any channel takes (features: limits); also keeps events below a record's size
 MAX_NAME, MAX_VALUE, MAX_NAMES = 100, 1_000, 100  # of attributes and tags: they are in every event that changes one
+MAX_BOOST_S = (
+    1_000_000_000  # of a priority that is a number: thirty years, and a field of 32 bits holds it with a step's
+)
+WHOLE_NUMBER = re.compile(r"-?[0-9]+")
 ACTORS = {"agent": ActorType.AGENT, "service": ActorType.SERVICE}
 
 
@@ -96,6 +102,15 @@ def names(field: str, found: Any) -> tuple[str, ...]:
     if len(found) > MAX_NAMES or not all(found):
         raise invalid_request(Violation(field, f"must be at most {MAX_NAMES} names, none of them empty"))
     return tuple(limited(field, name, MAX_NAME) for name in found)
+
+
+def must_be_priority(given: str, named: Collection[str]) -> None:
+    """One of the configuration's, or by how many seconds it goes ahead of its age; behind, where they are negative."""
+    if given in named:
+        return
+    if not WHOLE_NUMBER.fullmatch(given) or abs(int(given)) > MAX_BOOST_S:
+        wanted = f"must be one of {', '.join(named)}, or whole seconds from -{MAX_BOOST_S} to {MAX_BOOST_S}"
+        raise invalid_request(Violation("priority", wanted))
 
 
 def agent_of(request: asks.PutAgentRequest) -> AgentConfig:

@@ -15,7 +15,16 @@ from trunkline_router import inputs, threads, wire_api
 from trunkline_router.facts import Attributes, Contact
 from trunkline_router.protomap import read
 from trunkline_router.server_calls import Calls
-from trunkline_router.server_checks import MAX_NAME, MAX_VALUE, content_of, derived_id, instant, limited, names
+from trunkline_router.server_checks import (
+    MAX_NAME,
+    MAX_VALUE,
+    content_of,
+    derived_id,
+    instant,
+    limited,
+    must_be_priority,
+    names,
+)
 from trunkline_router.state import Engine
 from trunkline_router.typing_indicator import ShowTyping
 
@@ -120,9 +129,8 @@ def _change_of(request: asks.ChangeAttributesRequest) -> inputs.ChangeAttributes
 
 def _known_priority(engine: Engine, body: inputs.ChangeAttributes) -> inputs.ChangeAttributes:
     """One of the configuration's, or a number of seconds."""
-    named = dict(engine.pool.config.priorities)
-    if body.priority is not None and body.priority not in named and not body.priority.isdecimal():
-        raise invalid_request(Violation("priority", f"must be one of {', '.join(named)}, or seconds"))
+    if body.priority is not None:
+        must_be_priority(body.priority, dict(engine.pool.config.priorities))
     return body
 
 

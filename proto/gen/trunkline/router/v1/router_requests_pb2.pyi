@@ -493,7 +493,7 @@ class ChangeAttributesRequest(_message.Message):
     conversation_id: _builtins.str
     agent_id: _builtins.str
     priority: _builtins.str
-    """One of the configuration's."""
+    """One of the configuration's, or a whole number of seconds from -1000000000 to 1000000000: so far ahead of its age."""
     language: _builtins.str
     expected_seq: _builtins.int
     @_builtins.property
