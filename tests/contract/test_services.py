@@ -36,8 +36,12 @@ POLICIES: dict[str, Mapping[str, Allow]] = {
     "trunkline.timeline.v1.TimelineService": TIMELINE,
 }
 READS = ("Get", "List", "Watch", "Lookup", "Explain", "Replay", "Evaluate", "Preview")
-#: Commands whose retries are safe by another field; who is said to type twice, types.
-OTHER_KEY = {"PublishMessage": "message.message_id", "SetTyping": "conversation_id"}
+#: Commands whose retries are safe by another field; who is said to type twice, types, and what is cancelled twice is.
+OTHER_KEY = {
+    "PublishMessage": "message.message_id",
+    "SetTyping": "conversation_id",
+    "CancelSimulation": "simulation_id",
+}
 
 
 def _methods() -> dict[str, MethodDescriptor]:

@@ -20,6 +20,7 @@ from trunkline.router.v1 import router_service_pb2 as router
 from trunkline.router.v1.explain_service_pb2_grpc import ExplainServiceStub
 from trunkline.router.v1.pool_event_pb2 import PoolEvent
 from trunkline_common.kafka import Producer
+from trunkline_router.simulation_store import MOST
 
 from deploy.local.services import Services
 from deploy.local.stack import Stack
@@ -159,7 +160,8 @@ async def test_a_period_is_simulated_under_another_configuration(
             return found if found.done else None
 
         found = await kit.eventually(done, what="the simulation", seconds=LIVES_S)
-        assert (found.error, found.progress) == ("", 1)
+        assert (found.error, found.progress, found.state) == ("", 1, api.SIMULATION_STATE_SUCCEEDED)
+        assert (await other("CancelSimulation", simulation_id=begin["request_id"])).simulation == found
         compared = found.comparison
         assert (compared.conversations, compared.moved, compared.other_agent, compared.impossible) == (3, 0, 0, 0)
         assert compared.recorded == compared.simulated
@@ -193,7 +195,61 @@ async def test_a_simulation_whose_process_has_ended_is_told_as_that(
         await connection.close()
     async with explains(services, tenant) as ask:
         found = (await ask("GetSimulation", simulation_id=simulation)).simulation
-    assert (found.done, found.error) == (True, "the process that ran it has ended; begin another one")
+    assert (found.done, found.state) == (True, api.SIMULATION_STATE_FAILED)
+    assert found.error == "the process that ran it has ended; begin another one"
+
+
+@asynccontextmanager
+async def unfinished(stack: Stack, tenant: str, count: int) -> AsyncIterator[list[str]]:
+    """Simulations that another process runs, the newest first."""
+    names, now = [kit.new_id() for _ in range(count)], datetime.now(UTC)
+    compared = api.Comparison(conversations=1).SerializeToString()
+    connection = await asyncpg.connect(stack.database_url)
+    try:
+        await connection.executemany(
+            "insert into router.simulation"
+            " (tenant, id, fingerprint, pool, since, until, begun_at, alive_at, comparison)"
+            " values ($1, $2, '', $3, $4, $4, $4, $5, $6)",
+            [
+                (tenant, name, f"{tenant}/default", now - timedelta(seconds=n), now + timedelta(hours=1), compared)
+                for n, name in enumerate(names)
+            ],
+        )
+        yield names
+    finally:
+        await connection.close()
+
+
+async def test_simulations_are_listed_newest_first_in_pages(services: Services, stack: Stack, tenant: str) -> None:
+    """Without their results, which would not fit."""
+    seen, token = list[Any](), ""
+    async with unfinished(stack, tenant, 5) as names, explains(services, tenant) as ask:
+        while len(seen) < 9:
+            page = await ask("ListSimulations", page_size=2, page_token=token)
+            seen += page.simulations
+            if not (token := page.next_page_token):
+                break
+    assert [s.simulation_id for s in seen] == names
+    assert {s.state for s in seen} == {api.SIMULATION_STATE_RUNNING}
+    assert not any(s.HasField("comparison") for s in seen)
+
+
+async def test_a_tenant_has_a_few_simulations_at_a_time(services: Services, stack: Stack, tenant: str) -> None:
+    """The next is refused until one has ended or is cancelled; cancelling again changes nothing."""
+    span = {"since": datetime(2026, 1, 1, tzinfo=UTC), "until": datetime(2026, 1, 2, tzinfo=UTC)}
+    begin = {"request_id": kit.new_id(), "yaml": CONFIG, **span}
+    async with unfinished(stack, tenant, MOST) as names, explains(services, tenant) as ask:
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await ask("StartSimulation", **begin)
+        assert (refused.value.code(), reason(refused.value)) == (
+            grpc.StatusCode.RESOURCE_EXHAUSTED,
+            "SIMULATION_LIMIT",
+        )
+        for _ in range(2):
+            ended = (await ask("CancelSimulation", simulation_id=names[0])).simulation
+            assert (ended.state, ended.done) == (api.SIMULATION_STATE_CANCELLED, True)
+        begun = (await ask("StartSimulation", **begin)).simulation
+        assert begun.simulation_id == (await ask("StartSimulation", **begin)).simulation.simulation_id
 
 
 @pytest.mark.parametrize(
@@ -201,6 +257,9 @@ async def test_a_simulation_whose_process_has_ended_is_told_as_that(
     [
         ("GetSimulation", {"simulation_id": kit.new_id()}, "SIMULATION_NOT_FOUND"),
         ("GetSimulation", {"simulation_id": "the-first"}, "SIMULATION_NOT_FOUND"),
+        ("CancelSimulation", {"simulation_id": kit.new_id()}, "SIMULATION_NOT_FOUND"),
+        ("CancelSimulation", {"simulation_id": "the-first"}, "SIMULATION_NOT_FOUND"),
+        ("ListSimulations", {"page_token": "mine"}, "INVALID_PAGE_TOKEN"),
         ("ExplainDecision", {"conversation_id": kit.new_id(), "seq": 1}, "CONVERSATION_NOT_FOUND"),
         ("ExplainWaiting", {"conversation_id": kit.new_id()}, "CONVERSATION_NOT_FOUND"),
         ("ReplayDecision", {"conversation_id": kit.new_id(), "seq": 1}, "CONVERSATION_NOT_FOUND"),
@@ -239,7 +298,9 @@ async def test_another_tenant_is_told_nothing(services: Services, producer: Prod
             ("ReplayDecision", {"conversation_id": conversation, "seq": 4}),
             ("ExplainWaiting", {"conversation_id": conversation}),
             ("GetSimulation", {"simulation_id": simulation}),
+            ("CancelSimulation", {"simulation_id": simulation}),
         ):
             with pytest.raises(grpc.aio.AioRpcError) as refused:
                 await theirs(method, **fields)
             assert refused.value.code() is grpc.StatusCode.NOT_FOUND
+        assert not (await theirs("ListSimulations")).simulations

@@ -12,10 +12,13 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 from trunkline.router.v1 import explain_service_pb2 as api
+from trunkline_common.clock import utc_now
+from trunkline_common.postgres import Pool
 from trunkline_router import __main__ as router
 from trunkline_router import past, simulation_store, simulations, store
 from trunkline_router.simulations import Past, PastFailed
 
+from deploy.local.stack import Stack
 from tests import kit
 
 NOWHERE = "postgresql://nobody@127.0.0.1:1/none"
@@ -26,6 +29,48 @@ async def test_a_process_that_ends_without_an_answer_is_an_error_with_its_exit_c
     with pytest.raises(PastFailed) as failed:
         await Past(NOWHERE).ask("replay", "acme/default", conversation_id="c1", seq=1)
     assert (failed.value.kind, failed.value.code) == ("replay", 1)
+
+
+async def gone(pid: int) -> bool:
+    """Whether the process has ended."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    return False
+
+
+@pytest.mark.stack
+@pytest.mark.asyncio(loop_scope="session")
+@pytest.mark.parametrize("here", [True, False])
+async def test_one_that_is_cancelled_ends(
+    db: Pool, stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, here: bool
+) -> None:
+    """Whichever process is asked; the next one has its turn."""
+    monkeypatch.setattr(simulations, "ALIVE_EVERY_S", 0.05)
+    told, now = tmp_path / "pid", utc_now()
+    code = f"import os, pathlib, time; pathlib.Path({str(told)!r}).write_text(str(os.getpid())); time.sleep(60)"
+    past_ = Past(stack.database_url, (sys.executable, "-c", code))
+    async with simulations.simulations(db, past_) as ours:
+        for _ in range(2):
+            told.unlink(missing_ok=True)
+            name = kit.new_id()
+            wanted = api.Simulation(simulation_id=name, pool="acme/default")
+            assert await simulation_store.begin(db, "acme", wanted, b"", (now, now), now)
+            ours.begin("acme", wanted, b"")
+
+            async def started() -> int | None:
+                return int(told.read_text() or 0) if told.exists() else None
+
+            pid = await kit.eventually(started, what="the process")
+            await simulation_store.cancel(db, "acme", name)
+            if here:
+                ours.cancel("acme", name)
+
+            await kit.eventually(lambda: gone(pid), what="the end of the process")  # noqa: B023 - awaited in this turn
+            found = await simulation_store.get(db, "acme", name, now)
+            assert found is not None
+            assert (found[0].state, found[0].done) == (api.SIMULATION_STATE_CANCELLED, True)
 
 
 async def test_it_ends_with_who_asked(tmp_path: Path) -> None:

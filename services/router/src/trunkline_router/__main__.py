@@ -136,7 +136,7 @@ def _services(
         ),
         rpc.Service(
             explain_service_pb2.DESCRIPTOR.services_by_name["ExplainService"],
-            ExplainServer(gate, directory, pool, past, running),
+            ExplainServer(gate, directory, pool, tokens, past, running),
             explain_service_pb2_grpc.add_ExplainServiceServicer_to_server,
             explain_server.POLICY,
         ),

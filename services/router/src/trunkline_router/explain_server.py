@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from trunkline.router.v1 import explain_service_pb2 as api
 from trunkline.router.v1.explain_service_pb2_grpc import ExplainServiceServicer, ExplainServiceStub
@@ -12,12 +13,14 @@ from trunkline_common import rpc
 from trunkline_common.auth import Role, caller
 from trunkline_common.clock import utc_now
 from trunkline_common.errors import Refused, Violation, invalid_request
+from trunkline_common.pages import PageTokens, page_size
 from trunkline_common.postgres import Pool
 
 from trunkline_router import commands, config, simulation_store, wire_config, wire_explain
 from trunkline_router.directory import Directory
 from trunkline_router.explain import explain_waiting
 from trunkline_router.gate import Gate
+from trunkline_router.protomap import from_timestamp
 from trunkline_router.requests import Read
 from trunkline_router.server_checks import instant
 from trunkline_router.simulations import Past, Simulations
@@ -30,14 +33,18 @@ POLICY = {
     "ReplayDecision": rpc.allow(*LEADS, required=("conversation_id", "seq")),
     "StartSimulation": rpc.allow(*LEADS, required=("request_id", "since", "until", "yaml")),
     "GetSimulation": rpc.allow(*LEADS, required=("simulation_id",)),
+    "ListSimulations": rpc.allow(*LEADS),
+    "CancelSimulation": rpc.allow(*LEADS, required=("simulation_id",)),
 }
 
 
 class ExplainServer(ExplainServiceServicer):
     """Handlers."""
 
-    def __init__(self, gate: Gate, directory: Directory, db: Pool, past: Past, simulations: Simulations) -> None:
-        self._gate, self._directory, self._db = gate, directory, db
+    def __init__(
+        self, gate: Gate, directory: Directory, db: Pool, tokens: PageTokens, past: Past, simulations: Simulations
+    ) -> None:
+        self._gate, self._directory, self._db, self._tokens = gate, directory, db, tokens
         self._past, self._simulations = past, simulations
 
     async def ExplainDecision(self, request: api.ExplainDecisionRequest, _context: rpc.Context) -> Any:  # noqa: N802
@@ -77,6 +84,8 @@ class ExplainServer(ExplainServiceServicer):
         fingerprint = hashlib.sha256(request.SerializeToString(deterministic=True)).digest()
         if await simulation_store.begin(self._db, tenant, wanted, fingerprint, span, now):
             self._simulations.begin(tenant, wanted, parsed.SerializeToString())
+        elif await simulation_store.get(self._db, tenant, request.request_id, now) is None:
+            raise too_many()
         return api.StartSimulationResponse(simulation=await self._get(tenant, request.request_id, fingerprint))
 
     async def _pool(self, tenant: str, named: str) -> str:
@@ -87,6 +96,24 @@ class ExplainServer(ExplainServiceServicer):
 
     async def GetSimulation(self, request: api.GetSimulationRequest, _context: rpc.Context) -> Any:  # noqa: N802
         return api.GetSimulationResponse(simulation=await self._get(caller().tenant, request.simulation_id, None))
+
+    async def ListSimulations(self, request: api.ListSimulationsRequest, _context: rpc.Context) -> Any:  # noqa: N802
+        bound = (caller().tenant, "ListSimulations")
+        size, cursor = page_size(request.page_size), self._tokens.open(request.page_token, *bound)
+        after = (datetime.fromisoformat(cursor[0]), UUID(cursor[1])) if cursor else None
+        found = await simulation_store.list_(self._db, caller().tenant, after, size + 1, utc_now())
+        page, token = found[:size], ""
+        if len(found) > size:
+            begun_at = from_timestamp(page[-1].begun_at)
+            token = self._tokens.seal([begun_at.isoformat(), page[-1].simulation_id], *bound)
+        return api.ListSimulationsResponse(simulations=page, next_page_token=token)
+
+    async def CancelSimulation(self, request: api.CancelSimulationRequest, _context: rpc.Context) -> Any:  # noqa: N802
+        tenant, name = caller().tenant, request.simulation_id
+        await simulation_store.cancel(self._db, tenant, name)
+        found = await self._get(tenant, name, None)
+        self._simulations.cancel(tenant, found.simulation_id)
+        return api.CancelSimulationResponse(simulation=found)
 
     async def _get(self, tenant: str, simulation_id: str, fingerprint: bytes | None) -> api.Simulation:
         found = await simulation_store.get(self._db, tenant, simulation_id, utc_now())
@@ -106,6 +133,13 @@ def not_found(simulation_id: str) -> Refused:
     """There is no such simulation in this tenant."""
     facts = {"simulation_id": simulation_id}
     return Refused("NOT_FOUND", "SIMULATION_NOT_FOUND", f"there is no simulation {simulation_id}", metadata=facts)
+
+
+def too_many() -> Refused:
+    """Each takes its time, and one runs after the other."""
+    most = simulation_store.MOST
+    says = f"{most} simulations of this tenant are not finished; wait for one, or cancel one"
+    return Refused("RESOURCE_EXHAUSTED", "SIMULATION_LIMIT", says, metadata={"limit": str(most)})
 
 
 def _span(request: api.StartSimulationRequest, now: datetime) -> tuple[datetime, datetime]:

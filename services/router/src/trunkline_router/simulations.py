@@ -10,6 +10,7 @@ import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager, suppress
 from typing import IO, Any
+from uuid import UUID
 
 import structlog
 from trunkline.router.v1 import explain_service_pb2 as api
@@ -98,17 +99,23 @@ class Simulations:
     def __init__(self, db: Pool, past: Past, tasks: asyncio.TaskGroup) -> None:
         self._db, self._past, self._tasks = db, past, tasks
         self._turn = asyncio.Semaphore(1)
-        self._running: set[asyncio.Task[None]] = set()
+        self._running: dict[tuple[str, UUID], asyncio.Task[None]] = {}
 
     def begin(self, tenant: str, simulation: api.Simulation, config: bytes) -> None:
         """Run it, as soon as those begun before have ended."""
+        key = tenant, UUID(simulation.simulation_id)
         running = self._tasks.create_task(self._run(tenant, simulation, config))
-        self._running.add(running)
-        running.add_done_callback(self._running.discard)
+        self._running[key] = running
+        running.add_done_callback(lambda _: self._running.pop(key, None))
+
+    def cancel(self, tenant: str, name: str) -> None:
+        """End it now, if this process runs it; another one sees within seconds that nobody wants it."""
+        if (running := self._running.get((tenant, UUID(name)))) is not None:
+            running.cancel()
 
     def stop(self) -> None:
         """End them all; who asks for one is told so after a minute."""
-        for running in self._running:
+        for running in self._running.values():
             running.cancel()
 
     async def _run(self, tenant: str, simulation: api.Simulation, config: bytes) -> None:
@@ -155,7 +162,8 @@ class Simulations:
         while True:
             await asyncio.sleep(ALIVE_EVERY_S)
             try:
-                await simulation_store.alive(self._db, tenant, name, done[0], utc_now())
+                if not await simulation_store.alive(self._db, tenant, name, done[0], utc_now()):
+                    self.cancel(tenant, name)
             except OUTAGES as error:
                 log.warning("cannot say that a simulation runs", simulation=name, error=repr(error))
 

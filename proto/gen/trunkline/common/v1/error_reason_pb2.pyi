@@ -95,6 +95,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """This process holds as many watches as it may; ask again, another may have room. Metadata: limit."""
     ERROR_REASON_TEAM_OF_ANOTHER_POOL: _ErrorReason.ValueType  # 34
     """The team is of another pool: only a transfer goes there. Metadata: team, pool."""
+    ERROR_REASON_SIMULATION_LIMIT: _ErrorReason.ValueType  # 35
+    """The tenant has as many unfinished simulations as it may: wait for one, or cancel one. Metadata: limit."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """The reason in google.rpc.ErrorInfo (domain "trunkline") of every error a Trunkline service returns,
@@ -174,4 +176,6 @@ ERROR_REASON_WATCH_LIMIT: ErrorReason.ValueType  # 33
 """This process holds as many watches as it may; ask again, another may have room. Metadata: limit."""
 ERROR_REASON_TEAM_OF_ANOTHER_POOL: ErrorReason.ValueType  # 34
 """The team is of another pool: only a transfer goes there. Metadata: team, pool."""
+ERROR_REASON_SIMULATION_LIMIT: ErrorReason.ValueType  # 35
+"""The tenant has as many unfinished simulations as it may: wait for one, or cancel one. Metadata: limit."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

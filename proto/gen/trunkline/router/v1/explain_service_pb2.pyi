@@ -77,6 +77,31 @@ AGENT_REASON_LATER: AgentReason.ValueType  # 14
 AGENT_REASON_CHOSEN: AgentReason.ValueType  # 15
 Global___AgentReason: _TypeAlias = AgentReason  # noqa: Y015
 
+class _SimulationState:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _SimulationStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SimulationState.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    SIMULATION_STATE_UNSPECIFIED: _SimulationState.ValueType  # 0
+    SIMULATION_STATE_RUNNING: _SimulationState.ValueType  # 1
+    """Or waits for its turn."""
+    SIMULATION_STATE_SUCCEEDED: _SimulationState.ValueType  # 2
+    SIMULATION_STATE_FAILED: _SimulationState.ValueType  # 3
+    """`error` says why."""
+    SIMULATION_STATE_CANCELLED: _SimulationState.ValueType  # 4
+
+class SimulationState(_SimulationState, metaclass=_SimulationStateEnumTypeWrapper): ...
+
+SIMULATION_STATE_UNSPECIFIED: SimulationState.ValueType  # 0
+SIMULATION_STATE_RUNNING: SimulationState.ValueType  # 1
+"""Or waits for its turn."""
+SIMULATION_STATE_SUCCEEDED: SimulationState.ValueType  # 2
+SIMULATION_STATE_FAILED: SimulationState.ValueType  # 3
+"""`error` says why."""
+SIMULATION_STATE_CANCELLED: SimulationState.ValueType  # 4
+Global___SimulationState: _TypeAlias = SimulationState  # noqa: Y015
+
 @_typing.final
 class ExplainDecisionRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
@@ -779,6 +804,92 @@ class GetSimulationResponse(_message.Message):
 Global___GetSimulationResponse: _TypeAlias = GetSimulationResponse  # noqa: Y015
 
 @_typing.final
+class ListSimulationsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """0 means 50; at most 500."""
+    page_token: _builtins.str
+    def __init__(
+        self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListSimulationsRequest: _TypeAlias = ListSimulationsRequest  # noqa: Y015
+
+@_typing.final
+class ListSimulationsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SIMULATIONS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Empty: no more."""
+    @_builtins.property
+    def simulations(self) -> _containers.RepeatedCompositeFieldContainer[Global___Simulation]: ...
+    def __init__(
+        self,
+        *,
+        simulations: _abc.Iterable[Global___Simulation] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "simulations", b"simulations"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListSimulationsResponse: _TypeAlias = ListSimulationsResponse  # noqa: Y015
+
+@_typing.final
+class CancelSimulationRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SIMULATION_ID_FIELD_NUMBER: _builtins.int
+    simulation_id: _builtins.str
+    def __init__(
+        self,
+        *,
+        simulation_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["simulation_id", b"simulation_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CancelSimulationRequest: _TypeAlias = CancelSimulationRequest  # noqa: Y015
+
+@_typing.final
+class CancelSimulationResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SIMULATION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def simulation(self) -> Global___Simulation: ...
+    def __init__(
+        self,
+        *,
+        simulation: Global___Simulation | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["simulation", b"simulation"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["simulation", b"simulation"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CancelSimulationResponse: _TypeAlias = CancelSimulationResponse  # noqa: Y015
+
+@_typing.final
 class Simulation(_message.Message):
     """A simulation is kept as long as answers by request_id are."""
 
@@ -792,6 +903,8 @@ class Simulation(_message.Message):
     PROGRESS_FIELD_NUMBER: _builtins.int
     ERROR_FIELD_NUMBER: _builtins.int
     COMPARISON_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    BEGUN_AT_FIELD_NUMBER: _builtins.int
     simulation_id: _builtins.str
     pool: _builtins.str
     done: _builtins.bool
@@ -799,12 +912,15 @@ class Simulation(_message.Message):
     """0 to 1."""
     error: _builtins.str
     """Why there is no result: begin another one."""
+    state: Global___SimulationState.ValueType
     @_builtins.property
     def since(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
     def until(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
     def comparison(self) -> Global___Comparison: ...
+    @_builtins.property
+    def begun_at(self) -> _timestamp_pb2.Timestamp: ...
     def __init__(
         self,
         *,
@@ -816,10 +932,12 @@ class Simulation(_message.Message):
         progress: _builtins.float = ...,
         error: _builtins.str = ...,
         comparison: Global___Comparison | None = ...,
+        state: Global___SimulationState.ValueType = ...,
+        begun_at: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["comparison", b"comparison", "since", b"since", "until", b"until"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["begun_at", b"begun_at", "comparison", b"comparison", "since", b"since", "until", b"until"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["comparison", b"comparison", "done", b"done", "error", b"error", "pool", b"pool", "progress", b"progress", "simulation_id", b"simulation_id", "since", b"since", "until", b"until"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["begun_at", b"begun_at", "comparison", b"comparison", "done", b"done", "error", b"error", "pool", b"pool", "progress", b"progress", "simulation_id", b"simulation_id", "since", b"since", "state", b"state", "until", b"until"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

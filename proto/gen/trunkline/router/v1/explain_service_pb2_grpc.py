@@ -61,6 +61,16 @@ class ExplainServiceStub:
                 request_serializer=trunkline_dot_router_dot_v1_dot_explain__service__pb2.GetSimulationRequest.SerializeToString,
                 response_deserializer=trunkline_dot_router_dot_v1_dot_explain__service__pb2.GetSimulationResponse.FromString,
                 _registered_method=True)
+        self.ListSimulations = channel.unary_unary(
+                '/trunkline.router.v1.ExplainService/ListSimulations',
+                request_serializer=trunkline_dot_router_dot_v1_dot_explain__service__pb2.ListSimulationsRequest.SerializeToString,
+                response_deserializer=trunkline_dot_router_dot_v1_dot_explain__service__pb2.ListSimulationsResponse.FromString,
+                _registered_method=True)
+        self.CancelSimulation = channel.unary_unary(
+                '/trunkline.router.v1.ExplainService/CancelSimulation',
+                request_serializer=trunkline_dot_router_dot_v1_dot_explain__service__pb2.CancelSimulationRequest.SerializeToString,
+                response_deserializer=trunkline_dot_router_dot_v1_dot_explain__service__pb2.CancelSimulationResponse.FromString,
+                _registered_method=True)
 
 
 class ExplainServiceServicer:
@@ -90,7 +100,8 @@ class ExplainServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def StartSimulation(self, request, context):
-        """Begins to simulate a past period under another configuration. The same request_id is the same simulation.
+        """Begins to simulate a past period under another configuration. The same request_id is the same simulation. A tenant has
+        a few at a time: SIMULATION_LIMIT.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -98,6 +109,20 @@ class ExplainServiceServicer:
 
     def GetSimulation(self, request, context):
         """How far a simulation is, and its result.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListSimulations(self, request, context):
+        """The tenant's, newest first, without their results.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CancelSimulation(self, request, context):
+        """Ends a simulation within seconds; one that has ended stays as it is. However often it is asked.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -130,6 +155,16 @@ def add_ExplainServiceServicer_to_server(servicer, server):
                     servicer.GetSimulation,
                     request_deserializer=trunkline_dot_router_dot_v1_dot_explain__service__pb2.GetSimulationRequest.FromString,
                     response_serializer=trunkline_dot_router_dot_v1_dot_explain__service__pb2.GetSimulationResponse.SerializeToString,
+            ),
+            'ListSimulations': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListSimulations,
+                    request_deserializer=trunkline_dot_router_dot_v1_dot_explain__service__pb2.ListSimulationsRequest.FromString,
+                    response_serializer=trunkline_dot_router_dot_v1_dot_explain__service__pb2.ListSimulationsResponse.SerializeToString,
+            ),
+            'CancelSimulation': grpc.unary_unary_rpc_method_handler(
+                    servicer.CancelSimulation,
+                    request_deserializer=trunkline_dot_router_dot_v1_dot_explain__service__pb2.CancelSimulationRequest.FromString,
+                    response_serializer=trunkline_dot_router_dot_v1_dot_explain__service__pb2.CancelSimulationResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -269,6 +304,60 @@ class ExplainService:
             '/trunkline.router.v1.ExplainService/GetSimulation',
             trunkline_dot_router_dot_v1_dot_explain__service__pb2.GetSimulationRequest.SerializeToString,
             trunkline_dot_router_dot_v1_dot_explain__service__pb2.GetSimulationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListSimulations(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/trunkline.router.v1.ExplainService/ListSimulations',
+            trunkline_dot_router_dot_v1_dot_explain__service__pb2.ListSimulationsRequest.SerializeToString,
+            trunkline_dot_router_dot_v1_dot_explain__service__pb2.ListSimulationsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CancelSimulation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/trunkline.router.v1.ExplainService/CancelSimulation',
+            trunkline_dot_router_dot_v1_dot_explain__service__pb2.CancelSimulationRequest.SerializeToString,
+            trunkline_dot_router_dot_v1_dot_explain__service__pb2.CancelSimulationResponse.FromString,
             options,
             channel_credentials,
             insecure,

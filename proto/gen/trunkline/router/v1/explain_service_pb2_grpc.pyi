@@ -42,9 +42,15 @@ class ExplainServiceStub:
     ReplayDecision: _grpc.UnaryUnaryMultiCallable[_explain_service_pb2.ReplayDecisionRequest, _explain_service_pb2.ReplayDecisionResponse]
     """Decides a recorded decision again, on the state before it."""
     StartSimulation: _grpc.UnaryUnaryMultiCallable[_explain_service_pb2.StartSimulationRequest, _explain_service_pb2.StartSimulationResponse]
-    """Begins to simulate a past period under another configuration. The same request_id is the same simulation."""
+    """Begins to simulate a past period under another configuration. The same request_id is the same simulation. A tenant has
+    a few at a time: SIMULATION_LIMIT.
+    """
     GetSimulation: _grpc.UnaryUnaryMultiCallable[_explain_service_pb2.GetSimulationRequest, _explain_service_pb2.GetSimulationResponse]
     """How far a simulation is, and its result."""
+    ListSimulations: _grpc.UnaryUnaryMultiCallable[_explain_service_pb2.ListSimulationsRequest, _explain_service_pb2.ListSimulationsResponse]
+    """The tenant's, newest first, without their results."""
+    CancelSimulation: _grpc.UnaryUnaryMultiCallable[_explain_service_pb2.CancelSimulationRequest, _explain_service_pb2.CancelSimulationResponse]
+    """Ends a simulation within seconds; one that has ended stays as it is. However often it is asked."""
 
 @_typing.type_check_only
 class ExplainServiceAsyncStub(ExplainServiceStub):
@@ -60,9 +66,15 @@ class ExplainServiceAsyncStub(ExplainServiceStub):
     ReplayDecision: _aio.UnaryUnaryMultiCallable[_explain_service_pb2.ReplayDecisionRequest, _explain_service_pb2.ReplayDecisionResponse]  # type: ignore[assignment]
     """Decides a recorded decision again, on the state before it."""
     StartSimulation: _aio.UnaryUnaryMultiCallable[_explain_service_pb2.StartSimulationRequest, _explain_service_pb2.StartSimulationResponse]  # type: ignore[assignment]
-    """Begins to simulate a past period under another configuration. The same request_id is the same simulation."""
+    """Begins to simulate a past period under another configuration. The same request_id is the same simulation. A tenant has
+    a few at a time: SIMULATION_LIMIT.
+    """
     GetSimulation: _aio.UnaryUnaryMultiCallable[_explain_service_pb2.GetSimulationRequest, _explain_service_pb2.GetSimulationResponse]  # type: ignore[assignment]
     """How far a simulation is, and its result."""
+    ListSimulations: _aio.UnaryUnaryMultiCallable[_explain_service_pb2.ListSimulationsRequest, _explain_service_pb2.ListSimulationsResponse]  # type: ignore[assignment]
+    """The tenant's, newest first, without their results."""
+    CancelSimulation: _aio.UnaryUnaryMultiCallable[_explain_service_pb2.CancelSimulationRequest, _explain_service_pb2.CancelSimulationResponse]  # type: ignore[assignment]
+    """Ends a simulation within seconds; one that has ended stays as it is. However often it is asked."""
 
 class ExplainServiceServicer(metaclass=_abc_1.ABCMeta):
     """Why it was decided so, whether it would be decided so again, and what another configuration would have led to. Reads
@@ -99,7 +111,9 @@ class ExplainServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _explain_service_pb2.StartSimulationRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_explain_service_pb2.StartSimulationResponse, _abc.Awaitable[_explain_service_pb2.StartSimulationResponse]]:
-        """Begins to simulate a past period under another configuration. The same request_id is the same simulation."""
+        """Begins to simulate a past period under another configuration. The same request_id is the same simulation. A tenant has
+        a few at a time: SIMULATION_LIMIT.
+        """
 
     @_abc_1.abstractmethod
     def GetSimulation(
@@ -108,5 +122,21 @@ class ExplainServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_explain_service_pb2.GetSimulationResponse, _abc.Awaitable[_explain_service_pb2.GetSimulationResponse]]:
         """How far a simulation is, and its result."""
+
+    @_abc_1.abstractmethod
+    def ListSimulations(
+        self,
+        request: _explain_service_pb2.ListSimulationsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_explain_service_pb2.ListSimulationsResponse, _abc.Awaitable[_explain_service_pb2.ListSimulationsResponse]]:
+        """The tenant's, newest first, without their results."""
+
+    @_abc_1.abstractmethod
+    def CancelSimulation(
+        self,
+        request: _explain_service_pb2.CancelSimulationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_explain_service_pb2.CancelSimulationResponse, _abc.Awaitable[_explain_service_pb2.CancelSimulationResponse]]:
+        """Ends a simulation within seconds; one that has ended stays as it is. However often it is asked."""
 
 def add_ExplainServiceServicer_to_server(servicer: ExplainServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
