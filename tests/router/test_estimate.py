@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC
 
 from trunkline_router import estimate
+from trunkline_router.explain import explain_waiting
 from trunkline_router.facts import Presence
 from trunkline_router.inputs import AcceptOffer, Configure, Resolve, SetPresence
+from trunkline_router.wire_explain import to_waiting
 
 from tests.router.given import ANA, Step, after, at, configured, message, offer_id
 
@@ -31,6 +34,19 @@ def test_the_estimate_is_a_range_with_its_age() -> None:
     engine, _ = after(*BUSY, *waiting)
     found = estimate.wait(engine, engine.pool.conversations["w4"])
     assert found == estimate.Wait(3 * 300 // 2, 3 * 900 // 2, at(602))
+
+
+def test_who_asks_what_a_conversation_waits_for_is_shown_the_estimate() -> None:
+    """The range, and how old its figures are; nothing where there is none, or where an agent is being asked already."""
+    waiting = [Step(700 + n, message(f"w{n}")) for n in range(5)]
+    engine, _ = after(*BUSY, *waiting)
+    found = to_waiting(explain_waiting(engine, engine.pool.conversations["w4"], at(705))).wait
+    assert (found.low.ToSeconds(), found.high.ToSeconds()) == (450, 1350)
+    assert found.as_of.ToDatetime(UTC) == at(602)
+    asked = explain_waiting(engine, engine.pool.conversations["w0"], at(705))
+    assert not to_waiting(asked).HasField("wait")
+    engine, _ = after(*BUSY, *waiting, Step(706, SetPresence("ana", Presence.OFFLINE)))
+    assert not to_waiting(explain_waiting(engine, engine.pool.conversations["w4"], at(706))).HasField("wait")
 
 
 def test_nobody_there_is_no_estimate() -> None:

@@ -11,7 +11,8 @@ from datetime import datetime
 from itertools import islice
 from typing import Any
 
-from trunkline_router import leaving, policies, refusals
+from trunkline_router import estimate, leaving, policies, refusals
+from trunkline_router.estimate import Wait
 from trunkline_router.events import ConversationAssigned, ConversationQueued, Event, OfferMade
 from trunkline_router.explain_agents import ORDER, Reason, Verdict, hindrances, key_of, rank, strategy_of
 from trunkline_router.facts import ActorType, Presence
@@ -116,6 +117,8 @@ class Waiting:
     #: When a snooze or the time until a callback ends.
     due_at: datetime | None = None
     changes: tuple[str, ...] = ()
+    #: How much longer, as far as that can be told.
+    wait: Wait | None = None
 
 
 def explain_match(engine: Engine, c: Conversation) -> Explanation:
@@ -184,6 +187,7 @@ def explain_waiting(engine: Engine, c: Conversation, now: datetime) -> Waiting:
         preferred_until=c.preferred_until,
         reoffer_at=c.reoffer_at,
         changes=_changes(engine, c, hindered),
+        wait=estimate.wait(engine, c),
     )
 
 

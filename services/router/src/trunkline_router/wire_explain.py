@@ -52,7 +52,11 @@ def to_explanation(found: Explanation) -> api.Explanation:
 def to_waiting(found: Waiting) -> api.ExplainWaitingResponse:
     """What it waits for."""
     made = api.ExplainWaitingResponse()
-    fill(made, replace(found, groups=_groups(found.groups)))
+    fill(made, replace(found, groups=_groups(found.groups), wait=None))
+    if found.wait is not None:
+        made.wait.low.FromSeconds(found.wait.low_s)
+        made.wait.high.FromSeconds(found.wait.high_s)
+        made.wait.as_of.FromDatetime(found.wait.as_of)
     return made
 
 

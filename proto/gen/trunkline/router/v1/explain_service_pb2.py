@@ -22,13 +22,14 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from trunkline.common.v1 import common_pb2 as trunkline_dot_common_dot_v1_dot_common__pb2
 from trunkline.common.v1 import routing_pb2 as trunkline_dot_common_dot_v1_dot_routing__pb2
 from trunkline.router.v1 import router_service_pb2 as trunkline_dot_router_dot_v1_dot_router__service__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)trunkline/router/v1/explain_service.proto\x12\x13trunkline.router.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a trunkline/common/v1/common.proto\x1a!trunkline/common/v1/routing.proto\x1a(trunkline/router/v1/router_service.proto\">\n\x16\x45xplainDecisionRequest\x12\x17\n\x0f\x63onversation_id\x18\x01 \x01(\t\x12\x0b\n\x03seq\x18\x02 \x01(\x03\"\xf6\x01\n\x17\x45xplainDecisionResponse\x12.\n\ndecided_at\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05\x63\x61use\x18\x02 \x01(\t\x12)\n\x05\x61\x63tor\x18\x03 \x01(\x0b\x32\x1a.trunkline.common.v1.Actor\x12\x16\n\x0e\x63onfig_version\x18\x04 \x01(\x03\x12\x11\n\tagent_ids\x18\x05 \x03(\t\x12\x0f\n\x07\x62y_hand\x18\x06 \x01(\x08\x12\x35\n\x0b\x65xplanation\x18\x07 \x01(\x0b\x32 .trunkline.router.v1.Explanation\"\xf7\x02\n\x0b\x45xplanation\x12\x14\n\x0c\x63onversation\x18\x01 \x01(\t\x12&\n\x02\x61t\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\'\n\x04rule\x18\x03 \x01(\x0b\x32\x19.trunkline.router.v1.Rule\x12\x35\n\x0brequirement\x18\x04 \x01(\x0b\x32 .trunkline.router.v1.Requirement\x12,\n\x06\x63hosen\x18\x05 \x03(\x0b\x32\x1c.trunkline.router.v1.Verdict\x12/\n\x06groups\x18\x06 \x03(\x0b\x32\x1f.trunkline.router.v1.AgentGroup\x12<\n\x06inputs\x18\x07 \x03(\x0b\x32,.trunkline.router.v1.Explanation.InputsEntry\x1a-\n\x0bInputsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xf0\x01\n\x04Rule\x12\x0e\n\x06policy\x18\x01 \x01(\t\x12\x0c\n\x04when\x18\x02 \x01(\t\x12\x0c\n\x04step\x18\x03 \x01(\x05\x12\x0c\n\x04team\x18\x04 \x01(\t\x12/\n\x08strategy\x18\x05 \x01(\x0e\x32\x1d.trunkline.common.v1.Strategy\x12.\n\x05order\x18\x06 \x01(\x0e\x32\x1f.trunkline.common.v1.QueueOrder\x12\x0c\n\x04tier\x18\x07 \x01(\x05\x12\x0f\n\x07\x62oost_s\x18\x08 \x01(\x05\x12.\n\nentered_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xde\x01\n\x0bRequirement\x12\x0c\n\x04team\x18\x01 \x01(\t\x12<\n\x06skills\x18\x02 \x03(\x0b\x32,.trunkline.router.v1.Requirement.SkillsEntry\x12\x15\n\rchannel_class\x18\x03 \x01(\t\x12\x0e\n\x06weight\x18\x04 \x01(\x05\x12\x15\n\rinterruptible\x18\x05 \x01(\x08\x12\x16\n\x0e\x61llowed_agents\x18\x06 \x03(\t\x1a-\n\x0bSkillsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x05:\x02\x38\x01\"\xbe\x01\n\x07Verdict\x12\r\n\x05\x61gent\x18\x01 \x01(\t\x12\x30\n\x06reason\x18\x02 \x01(\x0e\x32 .trunkline.router.v1.AgentReason\x12\x0c\n\x04says\x18\x03 \x01(\t\x12\x36\n\x05\x66\x61\x63ts\x18\x04 \x03(\x0b\x32\'.trunkline.router.v1.Verdict.FactsEntry\x1a,\n\nFactsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"l\n\nAgentGroup\x12\x30\n\x06reason\x18\x01 \x01(\x0e\x32 .trunkline.router.v1.AgentReason\x12,\n\x06\x61gents\x18\x02 \x03(\x0b\x32\x1c.trunkline.router.v1.Verdict\"0\n\x15\x45xplainWaitingRequest\x12\x17\n\x0f\x63onversation_id\x18\x01 \x01(\t\"\xdb\x04\n\x16\x45xplainWaitingResponse\x12\x14\n\x0c\x63onversation\x18\x01 \x01(\t\x12&\n\x02\x61t\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x37\n\x06status\x18\x03 \x01(\x0e\x32\'.trunkline.router.v1.ConversationStatus\x12\'\n\x04rule\x18\x04 \x01(\x0b\x32\x19.trunkline.router.v1.Rule\x12\x35\n\x0brequirement\x18\x05 \x01(\x0b\x32 .trunkline.router.v1.Requirement\x12\x15\n\x08position\x18\x06 \x01(\x05H\x00\x88\x01\x01\x12.\n\x05\x61sked\x18\x07 \x03(\x0b\x32\x1f.trunkline.router.v1.AskedAgent\x12/\n\x06groups\x18\x08 \x03(\x0b\x32\x1f.trunkline.router.v1.AgentGroup\x12\x30\n\tnext_step\x18\t \x01(\x0b\x32\x1d.trunkline.router.v1.NextStep\x12\x11\n\tpreferred\x18\n \x03(\t\x12\x33\n\x0fpreferred_until\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nreoffer_at\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12*\n\x06\x64ue_at\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07\x63hanges\x18\x0e \x03(\tB\x0b\n\t_position\"F\n\nAskedAgent\x12\r\n\x05\x61gent\x18\x01 \x01(\t\x12)\n\x05until\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xe3\x01\n\x08NextStep\x12-\n\tbegins_at\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04team\x18\x02 \x01(\t\x12\x39\n\x06skills\x18\x03 \x03(\x0b\x32).trunkline.router.v1.NextStep.SkillsEntry\x12\x0f\n\x07\x64ropped\x18\x04 \x03(\t\x12\r\n\x05\x61gent\x18\x05 \x01(\t\x12\x10\n\x08overflow\x18\x06 \x01(\x08\x1a-\n\x0bSkillsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x05:\x02\x38\x01\"=\n\x15ReplayDecisionRequest\x12\x17\n\x0f\x63onversation_id\x18\x01 \x01(\t\x12\x0b\n\x03seq\x18\x02 \x01(\x03\"\xdb\x01\n\x16ReplayDecisionResponse\x12\r\n\x05\x65qual\x18\x01 \x01(\x08\x12\x33\n\ndifference\x18\x02 \x01(\x0b\x32\x1f.trunkline.router.v1.Difference\x12\r\n\x05\x63\x61use\x18\x03 \x01(\t\x12.\n\ndecided_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0e\x66irst_pool_seq\x18\x05 \x01(\x03\x12\x0e\n\x06\x65vents\x18\x06 \x01(\x05\x12\x16\n\x0e\x63onfig_version\x18\x07 \x01(\x03\"H\n\nDifference\x12\r\n\x05index\x18\x01 \x01(\x05\x12\x0c\n\x04path\x18\x02 \x01(\t\x12\x10\n\x08recorded\x18\x03 \x01(\t\x12\x0b\n\x03now\x18\x04 \x01(\t\"\x9e\x01\n\x16StartSimulationRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x0c\n\x04pool\x18\x02 \x01(\t\x12)\n\x05since\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x05until\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04yaml\x18\x05 \x01(\t\"N\n\x17StartSimulationResponse\x12\x33\n\nsimulation\x18\x01 \x01(\x0b\x32\x1f.trunkline.router.v1.Simulation\"-\n\x14GetSimulationRequest\x12\x15\n\rsimulation_id\x18\x01 \x01(\t\"L\n\x15GetSimulationResponse\x12\x33\n\nsimulation\x18\x01 \x01(\x0b\x32\x1f.trunkline.router.v1.Simulation\"?\n\x16ListSimulationsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"h\n\x17ListSimulationsResponse\x12\x34\n\x0bsimulations\x18\x01 \x03(\x0b\x32\x1f.trunkline.router.v1.Simulation\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"0\n\x17\x43\x61ncelSimulationRequest\x12\x15\n\rsimulation_id\x18\x01 \x01(\t\"O\n\x18\x43\x61ncelSimulationResponse\x12\x33\n\nsimulation\x18\x01 \x01(\x0b\x32\x1f.trunkline.router.v1.Simulation\"\xce\x02\n\nSimulation\x12\x15\n\rsimulation_id\x18\x01 \x01(\t\x12\x0c\n\x04pool\x18\x02 \x01(\t\x12)\n\x05since\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x05until\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x64one\x18\x05 \x01(\x08\x12\x10\n\x08progress\x18\x06 \x01(\x01\x12\r\n\x05\x65rror\x18\x07 \x01(\t\x12\x33\n\ncomparison\x18\x08 \x01(\x0b\x32\x1f.trunkline.router.v1.Comparison\x12\x33\n\x05state\x18\t \x01(\x0e\x32$.trunkline.router.v1.SimulationState\x12,\n\x08\x62\x65gun_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xf7\x01\n\nComparison\x12\x15\n\rconversations\x18\x01 \x01(\x05\x12\x32\n\x08recorded\x18\x02 \x03(\x0b\x32 .trunkline.router.v1.TeamFigures\x12\x33\n\tsimulated\x18\x03 \x03(\x0b\x32 .trunkline.router.v1.TeamFigures\x12\r\n\x05moved\x18\x04 \x01(\x05\x12\x13\n\x0bother_agent\x18\x05 \x01(\x05\x12\x31\n\telsewhere\x18\x06 \x03(\x0b\x32\x1e.trunkline.router.v1.Elsewhere\x12\x12\n\nimpossible\x18\x07 \x01(\x05\"\xe9\x01\n\x0bTeamFigures\x12\x0c\n\x04team\x18\x01 \x01(\t\x12\x0e\n\x06served\x18\x02 \x01(\x05\x12\x11\n\tabandoned\x18\x03 \x01(\x05\x12\x10\n\x08rejected\x18\x04 \x01(\x05\x12\x0f\n\x07waiting\x18\x05 \x01(\x05\x12\x17\n\nwait_p50_s\x18\x06 \x01(\x01H\x00\x88\x01\x01\x12\x17\n\nwait_p90_s\x18\x07 \x01(\x01H\x01\x88\x01\x01\x12\x18\n\x0butilisation\x18\x08 \x01(\x01H\x02\x88\x01\x01\x12\x0c\n\x04jain\x18\t \x01(\x01\x42\r\n\x0b_wait_p50_sB\r\n\x0b_wait_p90_sB\x0e\n\x0c_utilisation\"\x8b\x01\n\tElsewhere\x12\x14\n\x0c\x63onversation\x18\x01 \x01(\t\x12,\n\x08recorded\x18\x02 \x01(\x0b\x32\x1a.trunkline.router.v1.Route\x12-\n\tsimulated\x18\x03 \x01(\x0b\x32\x1a.trunkline.router.v1.Route\x12\x0b\n\x03why\x18\x04 \x01(\t\"B\n\x05Route\x12\x0c\n\x04team\x18\x01 \x01(\t\x12\r\n\x05\x61gent\x18\x02 \x01(\t\x12\x0e\n\x06policy\x18\x03 \x01(\t\x12\x0c\n\x04step\x18\x04 \x01(\x05*\xc3\x03\n\x0b\x41gentReason\x12\x1c\n\x18\x41GENT_REASON_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x41GENT_REASON_NOT_IN_TEAM\x10\x01\x12\x14\n\x10\x41GENT_REASON_BOT\x10\x02\x12\x1e\n\x1a\x41GENT_REASON_SKILL_MISSING\x10\x03\x12\x18\n\x14\x41GENT_REASON_OFFLINE\x10\x04\x12\x15\n\x11\x41GENT_REASON_AWAY\x10\x05\x12\x1e\n\x1a\x41GENT_REASON_NOT_ACCEPTING\x10\x06\x12\x1f\n\x1b\x41GENT_REASON_NOT_RESPONDING\x10\x07\x12\x1c\n\x18\x41GENT_REASON_NOT_ALLOWED\x10\x08\x12\x19\n\x15\x41GENT_REASON_EXCLUDED\x10\t\x12\x18\n\x14\x41GENT_REASON_NO_ROOM\x10\n\x12\x1b\n\x17\x41GENT_REASON_RATE_LIMIT\x10\x0b\x12\x18\n\x14\x41GENT_REASON_BY_HAND\x10\x0c\x12\x15\n\x11\x41GENT_REASON_KEPT\x10\r\x12\x16\n\x12\x41GENT_REASON_LATER\x10\x0e\x12\x17\n\x13\x41GENT_REASON_CHOSEN\x10\x0f*\xae\x01\n\x0fSimulationState\x12 \n\x1cSIMULATION_STATE_UNSPECIFIED\x10\x00\x12\x1c\n\x18SIMULATION_STATE_RUNNING\x10\x01\x12\x1e\n\x1aSIMULATION_STATE_SUCCEEDED\x10\x02\x12\x1b\n\x17SIMULATION_STATE_FAILED\x10\x03\x12\x1e\n\x1aSIMULATION_STATE_CANCELLED\x10\x04\x32\x89\x06\n\x0e\x45xplainService\x12l\n\x0f\x45xplainDecision\x12+.trunkline.router.v1.ExplainDecisionRequest\x1a,.trunkline.router.v1.ExplainDecisionResponse\x12i\n\x0e\x45xplainWaiting\x12*.trunkline.router.v1.ExplainWaitingRequest\x1a+.trunkline.router.v1.ExplainWaitingResponse\x12i\n\x0eReplayDecision\x12*.trunkline.router.v1.ReplayDecisionRequest\x1a+.trunkline.router.v1.ReplayDecisionResponse\x12l\n\x0fStartSimulation\x12+.trunkline.router.v1.StartSimulationRequest\x1a,.trunkline.router.v1.StartSimulationResponse\x12\x66\n\rGetSimulation\x12).trunkline.router.v1.GetSimulationRequest\x1a*.trunkline.router.v1.GetSimulationResponse\x12l\n\x0fListSimulations\x12+.trunkline.router.v1.ListSimulationsRequest\x1a,.trunkline.router.v1.ListSimulationsResponse\x12o\n\x10\x43\x61ncelSimulation\x12,.trunkline.router.v1.CancelSimulationRequest\x1a-.trunkline.router.v1.CancelSimulationResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)trunkline/router/v1/explain_service.proto\x12\x13trunkline.router.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a trunkline/common/v1/common.proto\x1a!trunkline/common/v1/routing.proto\x1a(trunkline/router/v1/router_service.proto\">\n\x16\x45xplainDecisionRequest\x12\x17\n\x0f\x63onversation_id\x18\x01 \x01(\t\x12\x0b\n\x03seq\x18\x02 \x01(\x03\"\xf6\x01\n\x17\x45xplainDecisionResponse\x12.\n\ndecided_at\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05\x63\x61use\x18\x02 \x01(\t\x12)\n\x05\x61\x63tor\x18\x03 \x01(\x0b\x32\x1a.trunkline.common.v1.Actor\x12\x16\n\x0e\x63onfig_version\x18\x04 \x01(\x03\x12\x11\n\tagent_ids\x18\x05 \x03(\t\x12\x0f\n\x07\x62y_hand\x18\x06 \x01(\x08\x12\x35\n\x0b\x65xplanation\x18\x07 \x01(\x0b\x32 .trunkline.router.v1.Explanation\"\xf7\x02\n\x0b\x45xplanation\x12\x14\n\x0c\x63onversation\x18\x01 \x01(\t\x12&\n\x02\x61t\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\'\n\x04rule\x18\x03 \x01(\x0b\x32\x19.trunkline.router.v1.Rule\x12\x35\n\x0brequirement\x18\x04 \x01(\x0b\x32 .trunkline.router.v1.Requirement\x12,\n\x06\x63hosen\x18\x05 \x03(\x0b\x32\x1c.trunkline.router.v1.Verdict\x12/\n\x06groups\x18\x06 \x03(\x0b\x32\x1f.trunkline.router.v1.AgentGroup\x12<\n\x06inputs\x18\x07 \x03(\x0b\x32,.trunkline.router.v1.Explanation.InputsEntry\x1a-\n\x0bInputsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xf0\x01\n\x04Rule\x12\x0e\n\x06policy\x18\x01 \x01(\t\x12\x0c\n\x04when\x18\x02 \x01(\t\x12\x0c\n\x04step\x18\x03 \x01(\x05\x12\x0c\n\x04team\x18\x04 \x01(\t\x12/\n\x08strategy\x18\x05 \x01(\x0e\x32\x1d.trunkline.common.v1.Strategy\x12.\n\x05order\x18\x06 \x01(\x0e\x32\x1f.trunkline.common.v1.QueueOrder\x12\x0c\n\x04tier\x18\x07 \x01(\x05\x12\x0f\n\x07\x62oost_s\x18\x08 \x01(\x05\x12.\n\nentered_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xde\x01\n\x0bRequirement\x12\x0c\n\x04team\x18\x01 \x01(\t\x12<\n\x06skills\x18\x02 \x03(\x0b\x32,.trunkline.router.v1.Requirement.SkillsEntry\x12\x15\n\rchannel_class\x18\x03 \x01(\t\x12\x0e\n\x06weight\x18\x04 \x01(\x05\x12\x15\n\rinterruptible\x18\x05 \x01(\x08\x12\x16\n\x0e\x61llowed_agents\x18\x06 \x03(\t\x1a-\n\x0bSkillsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x05:\x02\x38\x01\"\xbe\x01\n\x07Verdict\x12\r\n\x05\x61gent\x18\x01 \x01(\t\x12\x30\n\x06reason\x18\x02 \x01(\x0e\x32 .trunkline.router.v1.AgentReason\x12\x0c\n\x04says\x18\x03 \x01(\t\x12\x36\n\x05\x66\x61\x63ts\x18\x04 \x03(\x0b\x32\'.trunkline.router.v1.Verdict.FactsEntry\x1a,\n\nFactsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"l\n\nAgentGroup\x12\x30\n\x06reason\x18\x01 \x01(\x0e\x32 .trunkline.router.v1.AgentReason\x12,\n\x06\x61gents\x18\x02 \x03(\x0b\x32\x1c.trunkline.router.v1.Verdict\"0\n\x15\x45xplainWaitingRequest\x12\x17\n\x0f\x63onversation_id\x18\x01 \x01(\t\"\x8c\x05\n\x16\x45xplainWaitingResponse\x12\x14\n\x0c\x63onversation\x18\x01 \x01(\t\x12&\n\x02\x61t\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x37\n\x06status\x18\x03 \x01(\x0e\x32\'.trunkline.router.v1.ConversationStatus\x12\'\n\x04rule\x18\x04 \x01(\x0b\x32\x19.trunkline.router.v1.Rule\x12\x35\n\x0brequirement\x18\x05 \x01(\x0b\x32 .trunkline.router.v1.Requirement\x12\x15\n\x08position\x18\x06 \x01(\x05H\x00\x88\x01\x01\x12.\n\x05\x61sked\x18\x07 \x03(\x0b\x32\x1f.trunkline.router.v1.AskedAgent\x12/\n\x06groups\x18\x08 \x03(\x0b\x32\x1f.trunkline.router.v1.AgentGroup\x12\x30\n\tnext_step\x18\t \x01(\x0b\x32\x1d.trunkline.router.v1.NextStep\x12\x11\n\tpreferred\x18\n \x03(\t\x12\x33\n\x0fpreferred_until\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nreoffer_at\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12*\n\x06\x64ue_at\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07\x63hanges\x18\x0e \x03(\t\x12/\n\x04wait\x18\x0f \x01(\x0b\x32!.trunkline.router.v1.WaitEstimateB\x0b\n\t_position\"\x8a\x01\n\x0cWaitEstimate\x12&\n\x03low\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\'\n\x04high\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12)\n\x05\x61s_of\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"F\n\nAskedAgent\x12\r\n\x05\x61gent\x18\x01 \x01(\t\x12)\n\x05until\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xe3\x01\n\x08NextStep\x12-\n\tbegins_at\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04team\x18\x02 \x01(\t\x12\x39\n\x06skills\x18\x03 \x03(\x0b\x32).trunkline.router.v1.NextStep.SkillsEntry\x12\x0f\n\x07\x64ropped\x18\x04 \x03(\t\x12\r\n\x05\x61gent\x18\x05 \x01(\t\x12\x10\n\x08overflow\x18\x06 \x01(\x08\x1a-\n\x0bSkillsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x05:\x02\x38\x01\"=\n\x15ReplayDecisionRequest\x12\x17\n\x0f\x63onversation_id\x18\x01 \x01(\t\x12\x0b\n\x03seq\x18\x02 \x01(\x03\"\xdb\x01\n\x16ReplayDecisionResponse\x12\r\n\x05\x65qual\x18\x01 \x01(\x08\x12\x33\n\ndifference\x18\x02 \x01(\x0b\x32\x1f.trunkline.router.v1.Difference\x12\r\n\x05\x63\x61use\x18\x03 \x01(\t\x12.\n\ndecided_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0e\x66irst_pool_seq\x18\x05 \x01(\x03\x12\x0e\n\x06\x65vents\x18\x06 \x01(\x05\x12\x16\n\x0e\x63onfig_version\x18\x07 \x01(\x03\"H\n\nDifference\x12\r\n\x05index\x18\x01 \x01(\x05\x12\x0c\n\x04path\x18\x02 \x01(\t\x12\x10\n\x08recorded\x18\x03 \x01(\t\x12\x0b\n\x03now\x18\x04 \x01(\t\"\x9e\x01\n\x16StartSimulationRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x0c\n\x04pool\x18\x02 \x01(\t\x12)\n\x05since\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x05until\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04yaml\x18\x05 \x01(\t\"N\n\x17StartSimulationResponse\x12\x33\n\nsimulation\x18\x01 \x01(\x0b\x32\x1f.trunkline.router.v1.Simulation\"-\n\x14GetSimulationRequest\x12\x15\n\rsimulation_id\x18\x01 \x01(\t\"L\n\x15GetSimulationResponse\x12\x33\n\nsimulation\x18\x01 \x01(\x0b\x32\x1f.trunkline.router.v1.Simulation\"?\n\x16ListSimulationsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"h\n\x17ListSimulationsResponse\x12\x34\n\x0bsimulations\x18\x01 \x03(\x0b\x32\x1f.trunkline.router.v1.Simulation\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"0\n\x17\x43\x61ncelSimulationRequest\x12\x15\n\rsimulation_id\x18\x01 \x01(\t\"O\n\x18\x43\x61ncelSimulationResponse\x12\x33\n\nsimulation\x18\x01 \x01(\x0b\x32\x1f.trunkline.router.v1.Simulation\"\xce\x02\n\nSimulation\x12\x15\n\rsimulation_id\x18\x01 \x01(\t\x12\x0c\n\x04pool\x18\x02 \x01(\t\x12)\n\x05since\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x05until\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x64one\x18\x05 \x01(\x08\x12\x10\n\x08progress\x18\x06 \x01(\x01\x12\r\n\x05\x65rror\x18\x07 \x01(\t\x12\x33\n\ncomparison\x18\x08 \x01(\x0b\x32\x1f.trunkline.router.v1.Comparison\x12\x33\n\x05state\x18\t \x01(\x0e\x32$.trunkline.router.v1.SimulationState\x12,\n\x08\x62\x65gun_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xf7\x01\n\nComparison\x12\x15\n\rconversations\x18\x01 \x01(\x05\x12\x32\n\x08recorded\x18\x02 \x03(\x0b\x32 .trunkline.router.v1.TeamFigures\x12\x33\n\tsimulated\x18\x03 \x03(\x0b\x32 .trunkline.router.v1.TeamFigures\x12\r\n\x05moved\x18\x04 \x01(\x05\x12\x13\n\x0bother_agent\x18\x05 \x01(\x05\x12\x31\n\telsewhere\x18\x06 \x03(\x0b\x32\x1e.trunkline.router.v1.Elsewhere\x12\x12\n\nimpossible\x18\x07 \x01(\x05\"\xe9\x01\n\x0bTeamFigures\x12\x0c\n\x04team\x18\x01 \x01(\t\x12\x0e\n\x06served\x18\x02 \x01(\x05\x12\x11\n\tabandoned\x18\x03 \x01(\x05\x12\x10\n\x08rejected\x18\x04 \x01(\x05\x12\x0f\n\x07waiting\x18\x05 \x01(\x05\x12\x17\n\nwait_p50_s\x18\x06 \x01(\x01H\x00\x88\x01\x01\x12\x17\n\nwait_p90_s\x18\x07 \x01(\x01H\x01\x88\x01\x01\x12\x18\n\x0butilisation\x18\x08 \x01(\x01H\x02\x88\x01\x01\x12\x0c\n\x04jain\x18\t \x01(\x01\x42\r\n\x0b_wait_p50_sB\r\n\x0b_wait_p90_sB\x0e\n\x0c_utilisation\"\x8b\x01\n\tElsewhere\x12\x14\n\x0c\x63onversation\x18\x01 \x01(\t\x12,\n\x08recorded\x18\x02 \x01(\x0b\x32\x1a.trunkline.router.v1.Route\x12-\n\tsimulated\x18\x03 \x01(\x0b\x32\x1a.trunkline.router.v1.Route\x12\x0b\n\x03why\x18\x04 \x01(\t\"B\n\x05Route\x12\x0c\n\x04team\x18\x01 \x01(\t\x12\r\n\x05\x61gent\x18\x02 \x01(\t\x12\x0e\n\x06policy\x18\x03 \x01(\t\x12\x0c\n\x04step\x18\x04 \x01(\x05*\xc3\x03\n\x0b\x41gentReason\x12\x1c\n\x18\x41GENT_REASON_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x41GENT_REASON_NOT_IN_TEAM\x10\x01\x12\x14\n\x10\x41GENT_REASON_BOT\x10\x02\x12\x1e\n\x1a\x41GENT_REASON_SKILL_MISSING\x10\x03\x12\x18\n\x14\x41GENT_REASON_OFFLINE\x10\x04\x12\x15\n\x11\x41GENT_REASON_AWAY\x10\x05\x12\x1e\n\x1a\x41GENT_REASON_NOT_ACCEPTING\x10\x06\x12\x1f\n\x1b\x41GENT_REASON_NOT_RESPONDING\x10\x07\x12\x1c\n\x18\x41GENT_REASON_NOT_ALLOWED\x10\x08\x12\x19\n\x15\x41GENT_REASON_EXCLUDED\x10\t\x12\x18\n\x14\x41GENT_REASON_NO_ROOM\x10\n\x12\x1b\n\x17\x41GENT_REASON_RATE_LIMIT\x10\x0b\x12\x18\n\x14\x41GENT_REASON_BY_HAND\x10\x0c\x12\x15\n\x11\x41GENT_REASON_KEPT\x10\r\x12\x16\n\x12\x41GENT_REASON_LATER\x10\x0e\x12\x17\n\x13\x41GENT_REASON_CHOSEN\x10\x0f*\xae\x01\n\x0fSimulationState\x12 \n\x1cSIMULATION_STATE_UNSPECIFIED\x10\x00\x12\x1c\n\x18SIMULATION_STATE_RUNNING\x10\x01\x12\x1e\n\x1aSIMULATION_STATE_SUCCEEDED\x10\x02\x12\x1b\n\x17SIMULATION_STATE_FAILED\x10\x03\x12\x1e\n\x1aSIMULATION_STATE_CANCELLED\x10\x04\x32\x89\x06\n\x0e\x45xplainService\x12l\n\x0f\x45xplainDecision\x12+.trunkline.router.v1.ExplainDecisionRequest\x1a,.trunkline.router.v1.ExplainDecisionResponse\x12i\n\x0e\x45xplainWaiting\x12*.trunkline.router.v1.ExplainWaitingRequest\x1a+.trunkline.router.v1.ExplainWaitingResponse\x12i\n\x0eReplayDecision\x12*.trunkline.router.v1.ReplayDecisionRequest\x1a+.trunkline.router.v1.ReplayDecisionResponse\x12l\n\x0fStartSimulation\x12+.trunkline.router.v1.StartSimulationRequest\x1a,.trunkline.router.v1.StartSimulationResponse\x12\x66\n\rGetSimulation\x12).trunkline.router.v1.GetSimulationRequest\x1a*.trunkline.router.v1.GetSimulationResponse\x12l\n\x0fListSimulations\x12+.trunkline.router.v1.ListSimulationsRequest\x1a,.trunkline.router.v1.ListSimulationsResponse\x12o\n\x10\x43\x61ncelSimulation\x12,.trunkline.router.v1.CancelSimulationRequest\x1a-.trunkline.router.v1.CancelSimulationResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -43,72 +44,74 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_VERDICT_FACTSENTRY']._serialized_options = b'8\001'
   _globals['_NEXTSTEP_SKILLSENTRY']._loaded_options = None
   _globals['_NEXTSTEP_SKILLSENTRY']._serialized_options = b'8\001'
-  _globals['_AGENTREASON']._serialized_start=4691
-  _globals['_AGENTREASON']._serialized_end=5142
-  _globals['_SIMULATIONSTATE']._serialized_start=5145
-  _globals['_SIMULATIONSTATE']._serialized_end=5319
-  _globals['_EXPLAINDECISIONREQUEST']._serialized_start=210
-  _globals['_EXPLAINDECISIONREQUEST']._serialized_end=272
-  _globals['_EXPLAINDECISIONRESPONSE']._serialized_start=275
-  _globals['_EXPLAINDECISIONRESPONSE']._serialized_end=521
-  _globals['_EXPLANATION']._serialized_start=524
-  _globals['_EXPLANATION']._serialized_end=899
-  _globals['_EXPLANATION_INPUTSENTRY']._serialized_start=854
-  _globals['_EXPLANATION_INPUTSENTRY']._serialized_end=899
-  _globals['_RULE']._serialized_start=902
-  _globals['_RULE']._serialized_end=1142
-  _globals['_REQUIREMENT']._serialized_start=1145
-  _globals['_REQUIREMENT']._serialized_end=1367
-  _globals['_REQUIREMENT_SKILLSENTRY']._serialized_start=1322
-  _globals['_REQUIREMENT_SKILLSENTRY']._serialized_end=1367
-  _globals['_VERDICT']._serialized_start=1370
-  _globals['_VERDICT']._serialized_end=1560
-  _globals['_VERDICT_FACTSENTRY']._serialized_start=1516
-  _globals['_VERDICT_FACTSENTRY']._serialized_end=1560
-  _globals['_AGENTGROUP']._serialized_start=1562
-  _globals['_AGENTGROUP']._serialized_end=1670
-  _globals['_EXPLAINWAITINGREQUEST']._serialized_start=1672
-  _globals['_EXPLAINWAITINGREQUEST']._serialized_end=1720
-  _globals['_EXPLAINWAITINGRESPONSE']._serialized_start=1723
-  _globals['_EXPLAINWAITINGRESPONSE']._serialized_end=2326
-  _globals['_ASKEDAGENT']._serialized_start=2328
-  _globals['_ASKEDAGENT']._serialized_end=2398
-  _globals['_NEXTSTEP']._serialized_start=2401
-  _globals['_NEXTSTEP']._serialized_end=2628
-  _globals['_NEXTSTEP_SKILLSENTRY']._serialized_start=1322
-  _globals['_NEXTSTEP_SKILLSENTRY']._serialized_end=1367
-  _globals['_REPLAYDECISIONREQUEST']._serialized_start=2630
-  _globals['_REPLAYDECISIONREQUEST']._serialized_end=2691
-  _globals['_REPLAYDECISIONRESPONSE']._serialized_start=2694
-  _globals['_REPLAYDECISIONRESPONSE']._serialized_end=2913
-  _globals['_DIFFERENCE']._serialized_start=2915
-  _globals['_DIFFERENCE']._serialized_end=2987
-  _globals['_STARTSIMULATIONREQUEST']._serialized_start=2990
-  _globals['_STARTSIMULATIONREQUEST']._serialized_end=3148
-  _globals['_STARTSIMULATIONRESPONSE']._serialized_start=3150
-  _globals['_STARTSIMULATIONRESPONSE']._serialized_end=3228
-  _globals['_GETSIMULATIONREQUEST']._serialized_start=3230
-  _globals['_GETSIMULATIONREQUEST']._serialized_end=3275
-  _globals['_GETSIMULATIONRESPONSE']._serialized_start=3277
-  _globals['_GETSIMULATIONRESPONSE']._serialized_end=3353
-  _globals['_LISTSIMULATIONSREQUEST']._serialized_start=3355
-  _globals['_LISTSIMULATIONSREQUEST']._serialized_end=3418
-  _globals['_LISTSIMULATIONSRESPONSE']._serialized_start=3420
-  _globals['_LISTSIMULATIONSRESPONSE']._serialized_end=3524
-  _globals['_CANCELSIMULATIONREQUEST']._serialized_start=3526
-  _globals['_CANCELSIMULATIONREQUEST']._serialized_end=3574
-  _globals['_CANCELSIMULATIONRESPONSE']._serialized_start=3576
-  _globals['_CANCELSIMULATIONRESPONSE']._serialized_end=3655
-  _globals['_SIMULATION']._serialized_start=3658
-  _globals['_SIMULATION']._serialized_end=3992
-  _globals['_COMPARISON']._serialized_start=3995
-  _globals['_COMPARISON']._serialized_end=4242
-  _globals['_TEAMFIGURES']._serialized_start=4245
-  _globals['_TEAMFIGURES']._serialized_end=4478
-  _globals['_ELSEWHERE']._serialized_start=4481
-  _globals['_ELSEWHERE']._serialized_end=4620
-  _globals['_ROUTE']._serialized_start=4622
-  _globals['_ROUTE']._serialized_end=4688
-  _globals['_EXPLAINSERVICE']._serialized_start=5322
-  _globals['_EXPLAINSERVICE']._serialized_end=6099
+  _globals['_AGENTREASON']._serialized_start=4913
+  _globals['_AGENTREASON']._serialized_end=5364
+  _globals['_SIMULATIONSTATE']._serialized_start=5367
+  _globals['_SIMULATIONSTATE']._serialized_end=5541
+  _globals['_EXPLAINDECISIONREQUEST']._serialized_start=242
+  _globals['_EXPLAINDECISIONREQUEST']._serialized_end=304
+  _globals['_EXPLAINDECISIONRESPONSE']._serialized_start=307
+  _globals['_EXPLAINDECISIONRESPONSE']._serialized_end=553
+  _globals['_EXPLANATION']._serialized_start=556
+  _globals['_EXPLANATION']._serialized_end=931
+  _globals['_EXPLANATION_INPUTSENTRY']._serialized_start=886
+  _globals['_EXPLANATION_INPUTSENTRY']._serialized_end=931
+  _globals['_RULE']._serialized_start=934
+  _globals['_RULE']._serialized_end=1174
+  _globals['_REQUIREMENT']._serialized_start=1177
+  _globals['_REQUIREMENT']._serialized_end=1399
+  _globals['_REQUIREMENT_SKILLSENTRY']._serialized_start=1354
+  _globals['_REQUIREMENT_SKILLSENTRY']._serialized_end=1399
+  _globals['_VERDICT']._serialized_start=1402
+  _globals['_VERDICT']._serialized_end=1592
+  _globals['_VERDICT_FACTSENTRY']._serialized_start=1548
+  _globals['_VERDICT_FACTSENTRY']._serialized_end=1592
+  _globals['_AGENTGROUP']._serialized_start=1594
+  _globals['_AGENTGROUP']._serialized_end=1702
+  _globals['_EXPLAINWAITINGREQUEST']._serialized_start=1704
+  _globals['_EXPLAINWAITINGREQUEST']._serialized_end=1752
+  _globals['_EXPLAINWAITINGRESPONSE']._serialized_start=1755
+  _globals['_EXPLAINWAITINGRESPONSE']._serialized_end=2407
+  _globals['_WAITESTIMATE']._serialized_start=2410
+  _globals['_WAITESTIMATE']._serialized_end=2548
+  _globals['_ASKEDAGENT']._serialized_start=2550
+  _globals['_ASKEDAGENT']._serialized_end=2620
+  _globals['_NEXTSTEP']._serialized_start=2623
+  _globals['_NEXTSTEP']._serialized_end=2850
+  _globals['_NEXTSTEP_SKILLSENTRY']._serialized_start=1354
+  _globals['_NEXTSTEP_SKILLSENTRY']._serialized_end=1399
+  _globals['_REPLAYDECISIONREQUEST']._serialized_start=2852
+  _globals['_REPLAYDECISIONREQUEST']._serialized_end=2913
+  _globals['_REPLAYDECISIONRESPONSE']._serialized_start=2916
+  _globals['_REPLAYDECISIONRESPONSE']._serialized_end=3135
+  _globals['_DIFFERENCE']._serialized_start=3137
+  _globals['_DIFFERENCE']._serialized_end=3209
+  _globals['_STARTSIMULATIONREQUEST']._serialized_start=3212
+  _globals['_STARTSIMULATIONREQUEST']._serialized_end=3370
+  _globals['_STARTSIMULATIONRESPONSE']._serialized_start=3372
+  _globals['_STARTSIMULATIONRESPONSE']._serialized_end=3450
+  _globals['_GETSIMULATIONREQUEST']._serialized_start=3452
+  _globals['_GETSIMULATIONREQUEST']._serialized_end=3497
+  _globals['_GETSIMULATIONRESPONSE']._serialized_start=3499
+  _globals['_GETSIMULATIONRESPONSE']._serialized_end=3575
+  _globals['_LISTSIMULATIONSREQUEST']._serialized_start=3577
+  _globals['_LISTSIMULATIONSREQUEST']._serialized_end=3640
+  _globals['_LISTSIMULATIONSRESPONSE']._serialized_start=3642
+  _globals['_LISTSIMULATIONSRESPONSE']._serialized_end=3746
+  _globals['_CANCELSIMULATIONREQUEST']._serialized_start=3748
+  _globals['_CANCELSIMULATIONREQUEST']._serialized_end=3796
+  _globals['_CANCELSIMULATIONRESPONSE']._serialized_start=3798
+  _globals['_CANCELSIMULATIONRESPONSE']._serialized_end=3877
+  _globals['_SIMULATION']._serialized_start=3880
+  _globals['_SIMULATION']._serialized_end=4214
+  _globals['_COMPARISON']._serialized_start=4217
+  _globals['_COMPARISON']._serialized_end=4464
+  _globals['_TEAMFIGURES']._serialized_start=4467
+  _globals['_TEAMFIGURES']._serialized_end=4700
+  _globals['_ELSEWHERE']._serialized_start=4703
+  _globals['_ELSEWHERE']._serialized_end=4842
+  _globals['_ROUTE']._serialized_start=4844
+  _globals['_ROUTE']._serialized_end=4910
+  _globals['_EXPLAINSERVICE']._serialized_start=5544
+  _globals['_EXPLAINSERVICE']._serialized_end=6321
 # @@protoc_insertion_point(module_scope)

@@ -5,6 +5,7 @@ isort:skip_file
 
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
@@ -463,6 +464,7 @@ class ExplainWaitingResponse(_message.Message):
     REOFFER_AT_FIELD_NUMBER: _builtins.int
     DUE_AT_FIELD_NUMBER: _builtins.int
     CHANGES_FIELD_NUMBER: _builtins.int
+    WAIT_FIELD_NUMBER: _builtins.int
     conversation: _builtins.str
     status: _router_service_pb2.ConversationStatus.ValueType
     position: _builtins.int
@@ -503,6 +505,10 @@ class ExplainWaitingResponse(_message.Message):
     def changes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Each of these alone would serve it."""
 
+    @_builtins.property
+    def wait(self) -> Global___WaitEstimate:
+        """While it is in a queue; absent: nothing is known, or nobody who could take it is there."""
+
     def __init__(
         self,
         *,
@@ -520,16 +526,51 @@ class ExplainWaitingResponse(_message.Message):
         reoffer_at: _timestamp_pb2.Timestamp | None = ...,
         due_at: _timestamp_pb2.Timestamp | None = ...,
         changes: _abc.Iterable[_builtins.str] | None = ...,
+        wait: Global___WaitEstimate | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_position", b"_position", "at", b"at", "due_at", b"due_at", "next_step", b"next_step", "position", b"position", "preferred_until", b"preferred_until", "reoffer_at", b"reoffer_at", "requirement", b"requirement", "rule", b"rule"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_position", b"_position", "at", b"at", "due_at", b"due_at", "next_step", b"next_step", "position", b"position", "preferred_until", b"preferred_until", "reoffer_at", b"reoffer_at", "requirement", b"requirement", "rule", b"rule", "wait", b"wait"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_position", b"_position", "asked", b"asked", "at", b"at", "changes", b"changes", "conversation", b"conversation", "due_at", b"due_at", "groups", b"groups", "next_step", b"next_step", "position", b"position", "preferred", b"preferred", "preferred_until", b"preferred_until", "reoffer_at", b"reoffer_at", "requirement", b"requirement", "rule", b"rule", "status", b"status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_position", b"_position", "asked", b"asked", "at", b"at", "changes", b"changes", "conversation", b"conversation", "due_at", b"due_at", "groups", b"groups", "next_step", b"next_step", "position", b"position", "preferred", b"preferred", "preferred_until", b"preferred_until", "reoffer_at", b"reoffer_at", "requirement", b"requirement", "rule", b"rule", "status", b"status", "wait", b"wait"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__position: _TypeAlias = _typing.Literal["position"]  # noqa: Y015
     _WhichOneofArgType__position: _TypeAlias = _typing.Literal["_position", b"_position"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType__position) -> _WhichOneofReturnType__position | None: ...
 
 Global___ExplainWaitingResponse: _TypeAlias = ExplainWaitingResponse  # noqa: Y015
+
+@_typing.final
+class WaitEstimate(_message.Message):
+    """How much longer it may wait: its place, times how long its team's conversations were in hand, over the units that could
+    take it now.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOW_FIELD_NUMBER: _builtins.int
+    HIGH_FIELD_NUMBER: _builtins.int
+    AS_OF_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def low(self) -> _duration_pb2.Duration: ...
+    @_builtins.property
+    def high(self) -> _duration_pb2.Duration: ...
+    @_builtins.property
+    def as_of(self) -> _timestamp_pb2.Timestamp:
+        """When its team last ended a conversation: how old the figures are."""
+
+    def __init__(
+        self,
+        *,
+        low: _duration_pb2.Duration | None = ...,
+        high: _duration_pb2.Duration | None = ...,
+        as_of: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "high", b"high", "low", b"low"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "high", b"high", "low", b"low"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WaitEstimate: _TypeAlias = WaitEstimate  # noqa: Y015
 
 @_typing.final
 class AskedAgent(_message.Message):
