@@ -7,15 +7,21 @@ from typing import Any
 
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
+from trunkline.common.v1.common_pb2 import Attachment, Content
 from trunkline.router.v1 import router_requests_pb2 as asks
 from trunkline.router.v1 import router_service_pb2 as api
 from trunkline_common.errors import Refused
 from trunkline_ingest import ids
 from trunkline_ingest.channels import email
-from trunkline_router import threads
+from trunkline_router import refusals, threads
+from trunkline_router.directory import as_refused
+from trunkline_router.pool import Conversation
+from trunkline_router.refusals import Refusal
 from trunkline_router.routing import AgentConfig
 from trunkline_router.server import POLICY
-from trunkline_router.server_checks import agent_of, instant, later, must_be_priority, names, presence
+from trunkline_router.server_checks import agent_of, content_of, instant, later, must_be_priority, names, presence
+
+from tests.router.given import CONTACT
 
 STATE = [name for name, allow in POLICY.items() if {"request_id", "conversation_id"} <= set(allow.required)]
 
@@ -50,7 +56,11 @@ def test_an_agent_is_made_as_asked() -> None:
 @pytest.mark.parametrize(
     ("more", "field"),
     [
-        ({"agent_id": "Zoe!"}, "id"),
+        ({"agent_id": "Zoe!"}, "agent_id"),
+        ({"agent_id": "manager"}, "agent_id"),
+        ({"agent_id": "previous"}, "agent_id"),
+        ({"teams": ["billing", "Not a team"]}, "teams[1]"),
+        ({"skills": {"not a skill": 2}}, "skills.not a skill"),
         ({"teams": []}, "teams"),
         ({"capacity": -1}, "capacity"),
         ({"skills": {"de": 6}}, "skills.de"),
@@ -69,6 +79,43 @@ def test_names_are_bounded(found: list[str]) -> None:
     """They are in every event that changes one of them."""
     with pytest.raises(Refused):
         names("add_tags", found)
+
+
+@pytest.mark.parametrize(
+    ("attachments", "fields"),
+    [
+        ([Attachment(ref="f")] * 51, ["content.attachments"]),
+        (
+            [Attachment(ref="f"), Attachment(ref=" ", size_bytes=-5)],
+            ["content.attachments[1].ref", "content.attachments[1].size_bytes"],
+        ),
+    ],
+)
+def test_a_reply_has_few_attachments_each_of_them_somewhere(attachments: list[Attachment], fields: list[str]) -> None:
+    """As many as a customer may send."""
+    with pytest.raises(Refused) as refused:
+        content_of(api.SendReplyRequest(content=Content(text="here", attachments=attachments)))
+    assert [v.field for v in refused.value.violations] == fields
+    content_of(api.SendReplyRequest(content=Content(attachments=[Attachment(ref="f")] * 50)))
+
+
+@pytest.mark.parametrize(
+    ("refusal", "field", "says"),
+    [
+        (refusals.wrong_time("until", "must be in the future"), "until", "must be in the future"),
+        (refusals.no_closing_text("sms", "de"), "closing_text", "names a text of kind closing, and there is none"),
+        (
+            refusals.wrong_seq("answers_through_seq", Conversation("c", 1, "app", "app", CONTACT, "")),
+            "answers_through_seq",
+            "must be",
+        ),
+    ],
+)
+def test_a_field_that_the_engine_refuses_is_named_like_any_other(refusal: Refusal, field: str, says: str) -> None:
+    """As a BadRequest has it, and in the metadata."""
+    refused = as_refused(refusal)
+    assert ([v.field for v in refused.violations], refused.metadata) == ([field], {"field": field})
+    assert refused.violations[0].description.startswith(says)
 
 
 @pytest.mark.parametrize("number", [-1, 4, 99])

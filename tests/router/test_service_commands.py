@@ -9,7 +9,7 @@ from typing import Any
 import grpc
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
-from trunkline.common.v1.common_pb2 import Contact, Content
+from trunkline.common.v1.common_pb2 import Attachment, Contact, Content
 from trunkline.router.v1 import router_requests_pb2 as asks
 from trunkline.router.v1 import router_service_pb2 as api
 from trunkline_common.kafka import Producer
@@ -71,13 +71,24 @@ def later(**since_now: float) -> datetime:
 
 
 LONG = "x" * 20_000
+START = {"channel": "app", "account": "own-app", "content": Content(text="hello"), "consent": "by phone"}
 WRONG: list[tuple[str, dict[str, Any], str]] = [
     ("SetAgentPresence", {"agent_id": "ana", "presence": 99}, "presence"),
     ("SetAgentPresence", {"agent_id": "ana", "presence": -1}, "presence"),
     ("ScheduleCallback", {"begins_at": Timestamp(seconds=253_402_300_799)}, "begins_at"),
     ("ScheduleCallback", {"begins_at": Timestamp(nanos=-1)}, "begins_at"),
+    ("PutAgent", {"agent_id": "manager", "teams": ["billing"]}, "agent_id"),
+    (
+        "SendReply",
+        {"agent_id": "ana", "content": Content(attachments=[Attachment(ref="")])},
+        "content.attachments[0].ref",
+    ),
+    ("StartConversation", START | {"contact": Contact(address="+1", display_name=LONG)}, "contact.display_name"),
     ("ChangeAttributes", {"priority": "9" * 30}, "priority"),
     ("ChangeAttributes", {"priority": "\u0665"}, "priority"),
+    ("TransferConversation", {"to_team": "billing", "reason": "  "}, "reason"),
+    ("TransferConversation", {"to_team": "billing"}, "reason"),
+    ("ScheduleCallback", {"begins_at": Timestamp(seconds=1)}, "begins_at"),
     ("SnoozeConversation", {"until": Timestamp(seconds=2**63 - 1)}, "until"),
 ]
 
@@ -87,7 +98,7 @@ async def test_a_wrong_field_is_named(services: Services, producer: Producer, te
     async with kit.desk(services, tenant) as desk:
         (conversation,) = await waiting(desk, producer, tenant)
         for method, fields, field in WRONG:
-            named = "" if method == "SetAgentPresence" else conversation
+            named = "" if method in ("SetAgentPresence", "PutAgent", "StartConversation") else conversation
             with pytest.raises(grpc.aio.AioRpcError) as refused:
                 await command(desk, method, named, **fields)
             assert wrong(refused.value) == [field], (method, fields)

@@ -151,6 +151,17 @@ def test_a_name_that_stands_for_nothing_is_an_error(ask: Any) -> None:
             'start: "2026-01-05T09:00:00Z"',
             "steps[1].at: is before 2026-01-05T09:01:00Z",
         ),
+        (f'{TEAMS}steps: [{{do: state, at: "0001-01-01T00:00:00+14:00"}}]', "is not between the years 1 and 9999"),
+        (f'{TEAMS}start: "9999-12-31T23:59:50Z"\nsteps: []', "start: is 9999-12-31T23:59:50Z; a story is told between"),
+        (
+            f'{TEAMS}steps: [{{do: advance, seconds: 60}}, {{do: state, at: "0001-01-01T00:00:00Z"}}]',
+            "start: is 0001-01-01T00:00:00Z; a story is told between",
+        ),
+        (
+            f'{TEAMS}start: "8999-12-31T23:59:50Z"\nsteps: [{{do: advance, seconds: 10}}, {{do: advance, seconds: 1}}]',
+            "steps[1]: ends too late; a story is told between the years 1970 and 9000",
+        ),
+        (f"{TEAMS}steps: [{', '.join(['{do: advance, seconds: 316224000}'] * 900)}]", "ends too late"),
     ],
 )
 def test_what_cannot_be_run_says_why(ask: Any, text: str, words: str) -> None:

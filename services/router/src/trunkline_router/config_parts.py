@@ -65,11 +65,12 @@ def read(raw: Any) -> tuple[models.Document | None, Parts | None, list[Violation
         document = models.Document.model_validate(raw)
     except ValidationError as error:
         wrong = {e["loc"][:2] for e in error.errors(include_url=False)}
-        return None, _parts(raw, None, wrong) if isinstance(raw, dict) else None, list(_violations(error))
+        return None, _parts(raw, None, wrong) if isinstance(raw, dict) else None, list(read_violations(error))
     return document, _parts(raw, document, set()), []
 
 
-def _violations(error: ValidationError) -> Iterator[Violation]:
+def read_violations(error: ValidationError) -> Iterator[Violation]:
+    """Each wrong field with its path, like teams[0].id."""
     for e in error.errors(include_url=False):
         place = tuple(part for part in e["loc"] if part != "[key]")
         yield Violation(path(place) or "document", e["msg"].removeprefix("Value error, "))

@@ -132,6 +132,10 @@ def not_configured(tenant: str) -> Refused:
 
 
 def as_refused(refusal: Refusal) -> Refused:
-    """A domain refusal as an answer; what nobody can answer now may be asked again."""
+    """A domain refusal as an answer; a wrong field is named as one, what nobody can answer now may be asked again."""
     again = 1.0 if refusal.code == "UNAVAILABLE" else None
-    return Refused(refusal.code, refusal.reason, refusal.message, metadata=refusal.facts, retry_after=again)
+    field = refusal.facts.get("field", "")
+    wrong = [Violation(field, refusal.message.removeprefix(f"{field} "))] if field else []
+    return Refused(
+        refusal.code, refusal.reason, refusal.message, metadata=refusal.facts, violations=wrong, retry_after=again
+    )

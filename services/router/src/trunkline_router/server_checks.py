@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid5
@@ -11,12 +11,15 @@ from uuid import UUID, uuid5
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 from pydantic import ValidationError
+from trunkline.common.v1.common_pb2 import Attachment
 from trunkline.router.v1 import router_requests_pb2 as asks
 from trunkline.router.v1 import router_service_pb2 as api
 from trunkline_common.auth import Caller, caller
 from trunkline_common.errors import Violation, invalid_request
 
 from trunkline_router.config_models import AgentModel
+from trunkline_router.config_parts import read_violations
+from trunkline_router.config_policies import PREFERRED
 from trunkline_router.facts import Actor, ActorType, Content, Presence
 from trunkline_router.protomap import enum_name, from_timestamp, read
 from trunkline_router.routing import AgentConfig
@@ -24,6 +27,7 @@ from trunkline_router.routing import AgentConfig
 IDS = UUID("3e1b0b7e-5d8e-5a57-8a53-4a3f6b7b9c21")
 MAX_COMMAND_BYTES = 256 * 1024  # as much as a customer may write
 MAX_TEXT = 25_000  # characters, the most any channel takes (features: limits); also keeps events below a record's size
+MAX_ATTACHMENTS = 50  # as many as a customer may send
 MAX_NAME, MAX_VALUE, MAX_NAMES = 100, 1_000, 100  # of attributes and tags: they are in every event that changes one
 MAX_BOOST_S = (
     1_000_000_000  # of a priority that is a number: thirty years, and a field of 32 bits holds it with a step's
@@ -69,7 +73,19 @@ def content_of(request: Any, field: str = "content") -> Content:
     limited(f"{field}.subject", content.subject)
     if not content.text.strip() and not content.attachments:
         raise invalid_request(Violation(f"{field}.text", "must not be empty without attachments"))
+    if wrong := list(_attachments(f"{field}.attachments", content.attachments)):
+        raise invalid_request(*wrong)
     return read(Content, content)
+
+
+def _attachments(field: str, found: Sequence[Attachment]) -> Iterator[Violation]:
+    if len(found) > MAX_ATTACHMENTS:
+        yield Violation(field, f"must be at most {MAX_ATTACHMENTS}")
+    for i, one in enumerate(found):
+        if not one.ref.strip():
+            yield Violation(f"{field}[{i}].ref", "must say where the file is")
+        if one.size_bytes < 0:
+            yield Violation(f"{field}[{i}].size_bytes", "must not be negative")
 
 
 def instant(field: str, at: Timestamp) -> datetime:
@@ -128,8 +144,9 @@ def agent_of(request: asks.PutAgentRequest) -> AgentConfig:
     try:
         model = AgentModel.model_validate(fields)
     except ValidationError as error:
-        found = [Violation(".".join(map(str, e["loc"])), e["msg"]) for e in error.errors()]
-        raise invalid_request(*found) from error
+        raise invalid_request(*map(_of_request, read_violations(error))) from error
+    if model.id in PREFERRED:
+        raise invalid_request(Violation("agent_id", f"{model.id} is what policies call somebody else"))
     return AgentConfig(
         id=model.id,
         name=limited("name", model.name, MAX_NAME),
@@ -140,3 +157,8 @@ def agent_of(request: asks.PutAgentRequest) -> AgentConfig:
         bot=request.bot,
         by_api=True,
     )
+
+
+def _of_request(wrong: Violation) -> Violation:
+    """What the request calls it."""
+    return Violation("agent_id", wrong.description) if wrong.field == "id" else wrong

@@ -139,6 +139,7 @@ def _start_of(request: asks.StartConversationRequest, message_id: str) -> inputs
     if not consent:
         raise invalid_request(Violation("consent", "must say where the person agreed to be written to"))
     limited("contact.address", request.contact.address, MAX_VALUE)
+    limited("contact.display_name", request.contact.display_name, MAX_VALUE)
     channel, address = request.channel, request.contact.address
     key = request.thread_key or threads.thread_key(channel, address, message_id)
     return inputs.StartConversation(

@@ -28,6 +28,8 @@ class MoveCalls(Calls):
     ) -> Any:
         if not request.to_team and not request.to_agent_id:
             raise invalid_request(Violation("to_team", "is required where to_agent_id names nobody"))
+        if not request.reason.strip():
+            raise invalid_request(Violation("reason", "is required: whoever gets the conversation reads it"))
         body = inputs.Transfer(
             request.conversation_id,
             request.agent_id,

@@ -21,6 +21,9 @@ from trunkline_router.pool_events import PoolConfigured
 
 TENANT = "scenario"
 MONDAY = datetime(2026, 1, 5, 9, tzinfo=UTC)
+#: When the clock of a file may stand; timers need room after it.
+FIRST, LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
+OUTSIDE = "a story is told between the years 1970 and 9000"
 TAGGED = re.compile(r"^(steps\[\d+\])\.[a-z_]+(?=\.|$)")
 
 
@@ -102,21 +105,34 @@ def _accounts(parsed: Mapping[int, TenantConfig]) -> tuple[Account, ...]:
 
 def _start(found: Sequence[steps.AnyStep]) -> datetime:
     """So that the first instant named is reached; a Monday morning where none is."""
-    passed = 0.0
+    passed = timedelta()
     for step in found:
         if step.at is not None:
-            return step.at - timedelta(seconds=passed)
-        passed += step.seconds if isinstance(step, steps.Advance) else 0
+            return step.at - passed if step.at - FIRST >= passed else step.at
+        passed += _passes(step)
     return MONDAY
 
 
 def _times(found: Checked) -> Iterator[Violation]:
     now = found.start
+    if not FIRST <= now <= LAST:
+        yield Violation("start", f"is {_shown(now)}; {OUTSIDE}")
+        return
     for i, step in enumerate(found.steps):
         if step.at is not None and step.at < now:
-            yield Violation(f"steps[{i}].at", f"is before {now.isoformat().replace('+00:00', 'Z')}, the time by then")
-        now = max(now, step.at or now)
-        now += timedelta(seconds=step.seconds if isinstance(step, steps.Advance) else 0)
+            yield Violation(f"steps[{i}].at", f"is before {_shown(now)}, the time by then")
+        if max(now, step.at or now) > LAST - _passes(step):
+            yield Violation(f"steps[{i}]", f"ends too late; {OUTSIDE}")
+            return
+        now = max(now, step.at or now) + _passes(step)
+
+
+def _passes(step: steps.AnyStep) -> timedelta:
+    return timedelta(seconds=step.seconds if isinstance(step, steps.Advance) else 0)
+
+
+def _shown(at: datetime) -> str:
+    return at.isoformat().replace("+00:00", "Z")
 
 
 # -- names

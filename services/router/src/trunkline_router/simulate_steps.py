@@ -18,7 +18,10 @@ INSTANT = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,6})?([Zz]|[+-]\
 def _instant(value: object) -> datetime:
     if not isinstance(value, str) or not INSTANT.fullmatch(value):
         raise ValueError(f'{value} is not an instant with its offset, like "2026-11-20T15:30:00Z"')
-    return datetime.fromisoformat(value).astimezone(UTC)
+    try:
+        return datetime.fromisoformat(value).astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError(f"{value} is not between the years 1 and 9999 in UTC") from error
 
 
 Instant = Annotated[datetime, BeforeValidator(_instant)]
