@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 
 import pytest
+from google.protobuf.wrappers_pb2 import BytesValue
 from trunkline_common.errors import Refused
-from trunkline_common.pages import PageTokens, page_size
+from trunkline_common.pages import PageTokens, fitting, page_size
 
 BOUND = ("acme", "ListQueue", "billing")
 
@@ -14,6 +16,23 @@ BOUND = ("acme", "ListQueue", "billing")
 @pytest.fixture(name="tokens")
 def _tokens() -> PageTokens:
     return PageTokens(os.urandom(32))
+
+
+@pytest.mark.parametrize(
+    ("sizes", "fits"),
+    [([], 0), ([400, 400], 2), ([600, 399, 10], 2), ([2000, 1], 1), ([10, 2000], 1)],
+)
+def test_a_page_has_as_many_as_fit_but_one_at_least(sizes: list[int], fits: int) -> None:
+    """Whatever comes after it is not even made."""
+    made = list[int]()
+
+    def messages() -> Iterator[BytesValue]:
+        for size in sizes:
+            made.append(size)
+            yield BytesValue(value=bytes(size))
+
+    assert [len(m.value) for m in fitting(messages(), 1010)] == sizes[:fits]
+    assert len(made) <= fits + 1
 
 
 def test_a_token_gives_its_cursor_back(tokens: PageTokens) -> None:

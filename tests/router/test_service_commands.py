@@ -126,6 +126,28 @@ async def test_what_is_far_too_long_is_refused_with_a_reason(
     assert reason(refused.value)[0] in ("INVALID_REQUEST", "TEAM_NOT_FOUND")
 
 
+async def test_pages_end_early_where_conversations_are_large(
+    services: Services, producer: Producer, tenant: str
+) -> None:
+    """Each has nearly a fifth of a megabyte; all of them in one page would be more than a client takes."""
+    async with kit.desk(services, tenant) as desk:
+        ids = await waiting(desk, producer, tenant, 20)
+        values = {f"note{n}": "x" * 1000 for n in range(100)}
+        for conversation in ids:
+            for half in "ab":
+                known = {f"{half}{name}": value for name, value in values.items()}
+                await command(desk, "ChangeAttributes", conversation, set_values=known)
+        assert await listed(desk, size=500) == ids
+        seen, token = list[str](), ""
+        while True:
+            page = await desk.call("ListQueue", api.ListQueueRequest(team="billing", page_size=500, page_token=token))
+            assert page.ByteSize() < 1_100_000
+            seen += [c.conversation_id for c in page.conversations]
+            if not (token := page.next_page_token):
+                break
+        assert seen == ids
+
+
 async def test_an_agent_made_by_a_command_gets_work_and_leaves_it_when_removed(
     services: Services, producer: Producer, tenant: str
 ) -> None:

@@ -1,18 +1,25 @@
-"""Page tokens: sealed, so that nobody reads or makes one; bound to tenant, method and the request's other arguments."""
+"""Pages that fit into an answer, and their tokens: sealed, so that nobody reads or makes one, and bound.
+
+A token is good for the tenant, method and other arguments of the request that it was made for.
+"""
 
 from __future__ import annotations
 
 import base64
 import json
 import os
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, TypeVar
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from google.protobuf.message import Message
 
 from trunkline_common.errors import Refused, Violation, invalid_request
 
 DEFAULT_SIZE, MAX_SIZE = 50, 500
+PAGE_BYTES = 1_000_000  # of messages in a page; clients take answers of 4 MiB
+M = TypeVar("M", bound=Message)
 
 
 def page_size(asked: int) -> int:
@@ -20,6 +27,17 @@ def page_size(asked: int) -> int:
     if asked < 0:
         raise invalid_request(Violation("page_size", "must not be negative"))
     return min(asked or DEFAULT_SIZE, MAX_SIZE)
+
+
+def fitting(found: Iterable[M], most: int = PAGE_BYTES) -> list[M]:
+    """The first messages, as many as fit into so many bytes but one at least: a call's answer has a limit, too."""
+    page, size = list[M](), 0
+    for message in found:
+        size += message.ByteSize()
+        if page and size > most:
+            break
+        page.append(message)
+    return page
 
 
 class PageTokens:

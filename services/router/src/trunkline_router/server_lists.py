@@ -11,7 +11,7 @@ from trunkline.router.v1 import router_service_pb2 as api
 from trunkline_common import rpc
 from trunkline_common.auth import caller
 from trunkline_common.errors import Violation, invalid_request
-from trunkline_common.pages import page_size
+from trunkline_common.pages import fitting, page_size
 
 from trunkline_router import commands, wire_api
 from trunkline_router.filters import BadFilter, Order, Term, here, parse, parse_order, select
@@ -39,9 +39,9 @@ class ListCalls(Calls):
         def respond(engine: Engine) -> api.ListQueueResponse:
             places = engine.waiting.of(request.team)
             start = bisect_right(places, _place(cursor)) if cursor else 0
-            page = places[start : start + size]
-            found = [wire_api.view(engine, place[-1]) for place in page]
-            last = list(page[-1]) if start + size < len(places) else None
+            found = fitting(wire_api.view(engine, place[-1]) for place in places[start : start + size])
+            end = start + len(found)
+            last = list(places[end - 1]) if end < len(places) else None
             return api.ListQueueResponse(
                 conversations=found, next_page_token=self._tokens.seal(last, *bound) if last else ""
             )
@@ -61,8 +61,8 @@ class ListCalls(Calls):
 
         def respond(engine: Engine) -> api.ListConversationsResponse:
             page = order.page(select(here(engine), terms), after, size)
-            found = [wire_api.view(engine, c.id) for c in page[:size]]
-            more = [pool, order.key(page[size - 1])] if len(page) > size else None
+            found = fitting(wire_api.view(engine, c.id) for c in page[:size])
+            more = [pool, order.key(page[len(found) - 1])] if len(page) > len(found) else None
             last = more or ([following, None] if following else None)
             return api.ListConversationsResponse(
                 conversations=found, next_page_token=self._tokens.seal(last, *bound) if last else ""
@@ -82,8 +82,9 @@ class ListCalls(Calls):
             named = sorted(
                 a for a in agents if a > after and (not request.team or request.team in agents[a].config.teams)
             )
-            found = [wire_api.to_api_agent(agents[a]) for a in named[:size]]
-            last = [pool, named[size - 1]] if len(named) > size else [following, ""] if following else None
+            found = fitting(wire_api.to_api_agent(agents[a]) for a in named[:size])
+            more = [pool, named[len(found) - 1]] if len(named) > len(found) else None
+            last = more or ([following, ""] if following else None)
             return api.ListAgentsResponse(agents=found, next_page_token=self._tokens.seal(last, *bound) if last else "")
 
         return await self._ask(request, context, pool, Read(pool, respond), "ListAgents")

@@ -50,9 +50,9 @@ class TimelineServer(TimelineServiceServicer):
         cursor = self._tokens.open(request.page_token, *bound)
         list_ = self._of_conversation if request.conversation_id else self._of_customer
         found = await list_(request, cursor, size + 1)
-        response = pb.ListTimelineResponse(entries=[wire.to_entry(e) for e in found[:size]])
-        if len(found) > size:
-            last = found[size - 1].event
+        response = pb.ListTimelineResponse(entries=pages.fitting(wire.to_entry(e) for e in found[:size]))
+        if len(found) > len(response.entries):
+            last = found[len(response.entries) - 1].event
             place = [last.at.isoformat(), last.conversation_id, last.seq]
             response.next_page_token = self._tokens.seal(place, *bound)
         return response
