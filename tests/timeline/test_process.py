@@ -157,6 +157,28 @@ async def test_the_brief_holds_what_was_said(stack: Stack, services: Services) -
         assert len(found.said) == 5
 
 
+async def test_what_is_too_long_for_one_answer_is_told_in_parts(stack: Stack, services: Services) -> None:
+    """History in pages that end early; a brief has the newest words and the oldest that wait for an answer."""
+    tenant, words = new_tenant(), "x" * 250_000
+    await services.start("timeline")
+    talk = Talk(tenant).begin("first")
+    for _ in range(20):
+        talk.later(1).writes(words)
+    talk.later(1).writes("last")
+    await produce(stack.bootstrap, talk.records())
+    async with client(services, tenant) as asking:
+
+        async def whole() -> Any:
+            found = await asking.brief(talk)
+            return found if found and found.said[-1].content.text == "last" else None
+
+        found = await eventually(whole)
+        assert [len(e.content.text) for e in found.said] == [250_000] * 3 + [4]
+        assert [len(e.content.text) for e in found.unanswered] == [5] + [250_000] * 3
+        seen = await asking.entries(conversation_id=talk.conversation_id, page_size=500)
+        assert [e.seq for e in seen] == list(range(1, len(talk.events) + 1))
+
+
 async def test_who_is_asking_and_what_happened(stack: Stack, services: Services) -> None:
     """The router learns who served a contact last; pages of history join to the whole; a stranger sees nothing."""
     tenant, address = new_tenant(), "+15550101"

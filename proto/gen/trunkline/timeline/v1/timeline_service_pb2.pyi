@@ -224,7 +224,7 @@ class GetHandoffBriefResponse(_message.Message):
     def contact(self) -> _common_pb2.Contact: ...
     @_builtins.property
     def said(self) -> _containers.RepeatedCompositeFieldContainer[Global___TimelineEntry]:
-        """The last messages and notes, oldest first, at most 50."""
+        """The last messages and notes, oldest first, at most 50, and at most 1 MB of them."""
 
     @_builtins.property
     def previous_agents(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
@@ -234,7 +234,7 @@ class GetHandoffBriefResponse(_message.Message):
     def handoffs(self) -> _containers.RepeatedCompositeFieldContainer[Global___Handoff]: ...
     @_builtins.property
     def unanswered(self) -> _containers.RepeatedCompositeFieldContainer[Global___TimelineEntry]:
-        """Customer messages since the last reply, oldest first."""
+        """Customer messages since the last reply, oldest first, at most 1 MB of them."""
 
     @_builtins.property
     def earlier(self) -> _containers.RepeatedCompositeFieldContainer[Global___EarlierConversation]: ...
