@@ -11,7 +11,7 @@ from trunkline_common import kafka, postgres
 from trunkline_common.clock import utc_now
 from trunkline_common.consumer import Consumer
 from trunkline_common.errors import InvalidMessage
-from trunkline_common.kafka import KafkaError, Outgoing, Producer, Record
+from trunkline_common.kafka import KafkaError, Outgoing, Producer, Record, TopicPartition
 from trunkline_common.partitions import Claim
 from trunkline_common.postgres import Connection, Pool
 from trunkline_common.processor import Batch, Effects, Processor, decode
@@ -88,6 +88,27 @@ class Unreliable(Producer):
         self.failures -= 1
         await super().send_all(messages[: len(messages) // 2 + 1])
         raise KafkaError("the answer was lost")
+
+
+class NoRecords:
+    """A topic without records."""
+
+    async def begin(self, _tp: TopicPartition) -> int:
+        """Nothing was deleted."""
+        return 0
+
+    async def end(self, _tp: TopicPartition) -> int:
+        """Nothing was written."""
+        return 0
+
+    def start_at(self, tp: TopicPartition, offset: int) -> None:
+        """There is nothing to deliver."""
+
+    def pause(self, tp: TopicPartition) -> None:
+        """There is nothing to fetch."""
+
+    def resume(self, tp: TopicPartition) -> None:
+        """There is nothing to fetch."""
 
 
 class Service:

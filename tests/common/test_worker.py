@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 import pytest_asyncio
-from trunkline_common import outbox, partitions
+from trunkline_common import deadletters, outbox, partitions
 from trunkline_common.backlog import FULL_RECORDS, MAX_RECORDS
 from trunkline_common.clock import utc_now
 from trunkline_common.consumer import Consumer
@@ -20,7 +21,7 @@ from trunkline_common.worker import Context, Worker
 
 from deploy.local.stack import Stack
 from tests import kit
-from tests.common.effects import Counting, Probe, Service, Unreliable, service
+from tests.common.effects import Counting, NoRecords, Probe, Service, Unreliable, service
 
 pytestmark = [pytest.mark.stack, pytest.mark.asyncio(loop_scope="session")]
 
@@ -97,20 +98,116 @@ async def test_a_request_is_answered_after_commit(one: Service, probe: Probe) ->
 
 
 async def test_a_request_whose_commit_fails_is_not_answered(one: Service, probe: Probe) -> None:
-    """The constraint is checked at COMMIT, after everything the processor does."""
+    """The constraint is checked at COMMIT, after everything the processor does. The process goes on."""
     await one.pool.execute("alter table effect add unique (count, part) deferrable initially deferred")
+    async with one.consumer(probe) as consumer:
+        assert await ask(consumer, "first") == "FIRST"
+        for _ in range(2):
+            with pytest.raises(Refused) as refused:
+                await ask(consumer, "second")
+            assert (refused.value.code, refused.value.reason) == ("INTERNAL", "INTERNAL")
+    assert await one.effects() == {"first": 1}
+
+
+def defect(_tx: Connection, batch: Batch) -> None:
+    """A bug that some records and some requests meet."""
+    found = [record.value or b"" for record in batch.records] + [str(r.content).encode() for r in batch.requests]
+    if any(text.startswith(b"boom") for text in found):
+        raise LookupError("a bug")
+
+
+async def in_one_batch(one: Service, consumer: Consumer, probe: Probe, records: list[str], requests: list[str]) -> Any:
+    """What the requests are answered, all of it having waited for the batch before."""
+    worker = consumer.worker(0)
+    assert worker is not None
+
+    async def all_there() -> bool:
+        return len(worker._backlog._records) == len(records)
+
+    probe.gate.clear()
+    before = asyncio.create_task(ask(consumer, "before"))
+    await kit.eventually(lambda: taken(consumer), what="the batch before in hand")
+    asked = [asyncio.create_task(ask(consumer, text)) for text in requests]
+    if records:
+        await one.send(*records)
+    await kit.eventually(all_there, what="the records")
+    probe.gate.set()
+    await before
+    return await asyncio.gather(*asked, return_exceptions=True)
+
+
+async def test_an_input_that_meets_a_defect_is_refused_alone(one: Service, probe: Probe) -> None:
+    """Everything else in its batch is done, once and in order; the state is what is committed, each time."""
+    probe.inside = defect
+    async with one.consumer(probe) as consumer:
+        requests = ["hello", "boom", "bye"]
+        hello, boom, bye = await in_one_batch(one, consumer, probe, ["e1", "boom1", "e2", "e3"], requests)
+        assert (hello, bye) == ("HELLO", "BYE")
+        assert isinstance(boom, Refused)
+        assert (boom.code, boom.reason) == ("INTERNAL", "INTERNAL")
+        assert await ask(consumer, "after") == "AFTER"
+        said, [dead] = await one.said(one.out, 3), await one.said(one.dlq, 1)
+    assert await one.effects() == dict.fromkeys(("before", "e1", "e2", "e3", "hello", "bye", "after"), 1)
+    assert [record.value for record in said] == [b"e1", b"e2", b"e3"]
+    assert (dead.value, dead.headers["dlq.reason"], dead.headers["dlq.offset"]) == (b"boom1", b"INTERNAL_ERROR", b"1")
+    assert b"LookupError" in dead.headers["dlq.detail"]
+    assert b"a bug" not in dead.headers["dlq.detail"]
+    assert await one.next_offset() == 4
+    assert len(probe.loads) == 1 + 3  # after the batch, after the record and after the request
+
+
+async def test_a_record_that_leads_to_one_too_large_is_refused_alone(
+    one: Service, probe: Probe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No broker would take it: it was to be published, so what led to it is a dead letter."""
+    monkeypatch.setattr(outbox, "MAX_VALUE", 100)
+    monkeypatch.setattr(deadletters, "LARGEST_VALUE", 50)
+    async with one.consumer(probe) as consumer:
+        await in_one_batch(one, consumer, probe, ["e1", "large" * 40, "e2"], [])
+        assert [record.value for record in await one.said(one.out, 2)] == [b"e1", b"e2"]
+        [dead] = await one.said(one.dlq, 1)
+    assert (dead.value, dead.headers["dlq.reason"]) == (b"large" * 10, b"INTERNAL_ERROR")
+
+
+async def test_a_defect_that_no_input_is_the_cause_of_refuses_none(one: Service, probe: Probe) -> None:
+    """It raises without them too: the process ends as it would have, and whoever comes next has it all before them."""
+
+    def always(_tx: Connection, _batch: Batch) -> None:
+        raise LookupError("a bug of its own")
 
     async def two_requests() -> None:
         async with one.consumer(probe) as consumer:
-            assert await ask(consumer, "first") == "FIRST"
-            with pytest.raises(Refused) as refused:
-                await ask(consumer, "second")
-            assert (refused.value.code, refused.value.metadata) == ("UNAVAILABLE", {"dependency": "owner"})
+            probe.inside = always
+            found = await asyncio.gather(ask(consumer, "r1"), ask(consumer, "r2"), return_exceptions=True)
+            assert [(f.code, f.metadata) for f in found if isinstance(f, Refused)] == [
+                ("UNAVAILABLE", {"dependency": "owner"})
+            ] * 2
 
     with pytest.raises(ExceptionGroup) as broken:
         await two_requests()
-    assert broken.group_contains(Exception, match="duplicate key")
-    assert await one.effects() == {"first": 1}
+    assert broken.group_contains(LookupError, match="of its own")
+    assert await one.effects() == {}
+
+
+async def test_an_outage_while_the_cause_is_looked_for_changes_nothing(one: Service, probe: Probe) -> None:
+    """Records are tried again, requests are to be asked again; the cause is found after it."""
+    seen = 0
+
+    def sometimes(tx: Connection, batch: Batch) -> None:
+        nonlocal seen
+        seen += 1
+        if seen % 3 == 0:
+            raise OSError("gone")
+        defect(tx, batch)
+
+    async with one.consumer(probe) as consumer:
+        probe.inside = sometimes
+        await one.send("e1", "boom1", "e2", "boom2", "e3")
+        await one.until_counted("e1", "e2", "e3")
+        dead = await one.said(one.dlq, 2)
+        assert consumer.worker(0) is not None
+    assert [record.value for record in dead] == [b"boom1", b"boom2"]
+    assert await one.effects() == dict.fromkeys(("e1", "e2", "e3"), 1)
 
 
 async def test_requests_that_wait_share_a_transaction(one: Service, probe: Probe) -> None:
@@ -129,7 +226,7 @@ async def test_requests_that_wait_share_a_transaction(one: Service, probe: Probe
 async def taken(consumer: Consumer) -> bool:
     """Whether a batch is being handled."""
     worker = consumer.worker(0)
-    return worker is not None and bool(worker._in_flight)
+    return worker is not None and bool(worker._asked._in_hand)
 
 
 async def test_an_invalid_record_goes_to_the_dead_letters_and_its_neighbours_flow(one: Service, probe: Probe) -> None:
@@ -265,27 +362,6 @@ class Broken(Counting):
     async def load(self, _pool: Pool, _claim: Claim) -> None:
         """A bug."""
         raise LookupError("a bug in load")
-
-
-class NoRecords:
-    """A topic without records."""
-
-    async def begin(self, _tp: TopicPartition) -> int:
-        """Nothing was deleted."""
-        return 0
-
-    async def end(self, _tp: TopicPartition) -> int:
-        """Nothing was written."""
-        return 0
-
-    def start_at(self, tp: TopicPartition, offset: int) -> None:
-        """There is nothing to deliver."""
-
-    def pause(self, tp: TopicPartition) -> None:
-        """There is nothing to fetch."""
-
-    def resume(self, tp: TopicPartition) -> None:
-        """There is nothing to fetch."""
 
 
 async def test_an_owner_that_cannot_load_ends_with_the_reason(one: Service, probe: Probe) -> None:

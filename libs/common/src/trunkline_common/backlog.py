@@ -41,10 +41,10 @@ class Backlog:
         self._records.extendleft(reversed(records))
         self._bytes += sum(map(_size, records))
 
-    def take(self) -> list[Record]:
+    def take(self, most: int = MAX_RECORDS) -> list[Record]:
         """The next batch."""
         taken, size = list[Record](), 0
-        while self._records and len(taken) < MAX_RECORDS and size < MAX_BYTES:
+        while self._records and len(taken) < most and size < MAX_BYTES:
             taken.append(self._records.popleft())
             size += _size(taken[-1])
         self._bytes -= size

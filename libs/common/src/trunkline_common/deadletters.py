@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import structlog
+
+from trunkline_common import telemetry
 from trunkline_common.kafka import Outgoing, Record
+
+log = structlog.get_logger(__name__)
 
 LARGEST_VALUE = 900_000  # bytes; what is longer could not be written with its headers, so it is cut
 
@@ -19,6 +25,15 @@ class Rejected:
     #: A sign that whoever writes the topic is broken; off where one tenant's records are refused for a cause of its
     #: own, which must not stop the others of the partition.
     poison: bool = True
+
+
+def dead_letters(rejected: Sequence[Rejected], topic: str, group: str) -> list[Outgoing]:
+    """All of a batch, each with a log line that says where it was and why it is refused."""
+    for r in rejected:
+        log.warning("record refused", topic=r.record.topic, part=r.record.partition, offset=r.record.offset,
+                    reason=r.reason, group=group, **telemetry.trace_fields(r.record.traceparent))  # fmt: skip
+    telemetry.count("trunkline.dlq.messages", len(rejected), group=group)
+    return [dead_letter(r, topic, group) for r in rejected]
 
 
 def dead_letter(rejected: Rejected, topic: str, group: str) -> Outgoing:

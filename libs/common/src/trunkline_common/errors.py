@@ -77,6 +77,11 @@ def invalid_request(*violations: Violation) -> Refused:
     return Refused("INVALID_ARGUMENT", "INVALID_REQUEST", message, violations=violations)
 
 
+def internal_error() -> Refused:
+    """The answer to a request that met a defect; callers are told nothing but that there is one."""
+    return Refused("INTERNAL", "INTERNAL", "an internal error; the trace holds the details")
+
+
 def unavailable(dependency: str, *, retry_after: float = 1.0) -> Refused:
     """The answer while something the request needs does not answer."""
     return Refused(

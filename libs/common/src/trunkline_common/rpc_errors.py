@@ -11,7 +11,7 @@ from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
-from trunkline_common.errors import Refused, Violation, unavailable
+from trunkline_common.errors import Refused, Violation, internal_error, unavailable
 from trunkline_common.postgres import OUTAGES
 
 log = structlog.get_logger(__name__)
@@ -38,7 +38,7 @@ def to_refused(error: Exception, method: str) -> Refused:
         log.warning("postgresql does not answer", method=method, error=repr(error))
         return unavailable("postgresql")
     log.exception("a call failed", method=method)
-    return Refused("INTERNAL", "INTERNAL", "an internal error; the trace holds the details")
+    return internal_error()
 
 
 def to_status(refused: Refused) -> status_pb2.Status:

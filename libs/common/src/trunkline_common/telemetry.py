@@ -33,6 +33,7 @@ Counter = Literal[
     "trunkline.outbox.failures",  # attempts to publish that failed and are repeated
     "trunkline.dlq.messages",  # records refused
     "trunkline.batch.retries",  # batches begun again after an outage
+    "trunkline.batch.defects",  # batches that raised: what is at fault is looked for and refused
     "trunkline.partition.fenced",  # times a stale owner was stopped from writing
     "trunkline.partition.stopped",  # partitions stopped by a flood of invalid records
     "trunkline.webhook.accepted",  # events accepted by webhook, SMTP or gRPC

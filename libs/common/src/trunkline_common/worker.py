@@ -4,31 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from copy import copy
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any
 
 import structlog
 
 from trunkline_common import outbox, partitions, telemetry
+from trunkline_common.asked import Asked
 from trunkline_common.backlog import Backlog
 from trunkline_common.clock import Clock
-from trunkline_common.deadletters import Rejected, dead_letter
+from trunkline_common.deadletters import dead_letters
 from trunkline_common.errors import Busy, Fenced, PoisonFlood, unavailable
 from trunkline_common.faultpoints import crash_point, sabotaged
-from trunkline_common.kafka import KafkaError, Outgoing, Producer, Record, TopicPartition
+from trunkline_common.kafka import KafkaError, Producer, Record, TopicPartition
 from trunkline_common.partitions import Claim
 from trunkline_common.poison import Poison
 from trunkline_common.postgres import OUTAGES, Pool, transaction
 from trunkline_common.processor import Batch, Effects, Processor, Request
+from trunkline_common.refusing import Refusing
+from trunkline_common.source import Source
 
 log = structlog.get_logger(__name__)
 
-MAX_REQUESTS = 500  # commands that share one transaction
 LONGEST_SLEEP_S = 1.0  # on a timer: the wall clock may be set forward, or stand still with the machine (sla 12.6)
 #: The batch is begun again after these.
 AGAIN: tuple[type[BaseException], ...] = (*OUTAGES, Busy)
@@ -49,39 +50,21 @@ class Context:
     poison_limit: bool = True
 
 
-class Source(Protocol):
-    """What a worker asks of the Kafka consumer."""
-
-    async def begin(self, tp: TopicPartition) -> int:
-        """The partition's first offset."""
-
-    async def end(self, tp: TopicPartition) -> int:
-        """The offset after the partition's last record."""
-
-    def start_at(self, tp: TopicPartition, offset: int) -> None:
-        """Deliver from this offset on."""
-
-    def pause(self, tp: TopicPartition) -> None:
-        """Stop fetching."""
-
-    def resume(self, tp: TopicPartition) -> None:
-        """Fetch again."""
-
-
 class Worker:
     """Owns a partition from claim to revocation. `run` until `stop`; `offer` records, `submit` requests."""
 
     def __init__(self, tp: TopicPartition, context: Context, source: Source) -> None:
         self.tp, self._context, self._source = tp, context, source
         self._backlog = Backlog()
-        self._requests: deque[tuple[Request, asyncio.Future[Any]]] = deque()
+        self._asked = Asked()
+        #: How many records and requests of a batch that failed are still to be tried, each alone.
+        self._apart = (0, 0)
         self._wake = asyncio.Event()
         self._paused = self._stopping = False
         self.claimed = asyncio.Event()
         self.position = self._end_at_claim = 0
         self._poison = Poison()
         self._processor: Processor | None = None  # until the first load
-        self._in_flight: list[tuple[Request, asyncio.Future[Any]]] = []
 
     # -- from the consumer's loop and the gRPC handlers
 
@@ -99,8 +82,7 @@ class Worker:
         """Have a request handled in the next transaction; returns its answer after COMMIT or raises Refused."""
         if not self.claimed.is_set() or self._stopping:
             raise unavailable("owner")
-        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._requests.append((request, future))
+        future = self._asked.add(request)
         self._wake.set()
         return await future
 
@@ -113,6 +95,12 @@ class Worker:
 
     async def run(self) -> None:
         """Claim, load, handle batches; fenced while Kafka still assigns us the partition: claim again after a pause."""
+        try:
+            await self._live()
+        finally:
+            self._disown()
+
+    async def _live(self) -> None:
         while not self._stopping:
             try:
                 await self._own()
@@ -124,16 +112,13 @@ class Worker:
             except PoisonFlood as error:
                 telemetry.count("trunkline.partition.stopped", 1, group=self._context.group)
                 log.critical("partition stopped: too many invalid records", error=str(error))
-                self._disown()
                 return
-        self._disown()
 
     def _disown(self) -> None:
         self.claimed.clear()
         self._backlog.clear()
-        for _, future in self._take_requests(len(self._requests)):
-            if not future.done():
-                future.set_exception(unavailable("owner"))
+        self._apart = (0, 0)
+        self._asked.refuse_all(unavailable("owner"))
 
     async def _own(self) -> None:
         own = await self._patiently(self._claim)
@@ -198,7 +183,7 @@ class Worker:
             now, due = self._context.clock(), processor.next_due()
             if self.position < self._end_at_claim:
                 due = None  # what is due may have been answered by a record still to be read (sla 12.4)
-            if self._backlog or self._requests or (due is not None and due <= now):
+            if self._backlog or self._asked or (due is not None and due <= now):
                 return self._take_batch(now)
             with suppress(TimeoutError):
                 async with asyncio.timeout(None if due is None else min((due - now).total_seconds(), LONGEST_SLEEP_S)):
@@ -206,22 +191,24 @@ class Worker:
         return None
 
     def _take_batch(self, now: datetime) -> Batch:
-        records = self._backlog.take()
+        apart = self._apart != (0, 0)
+        batch = self._take_one(now) if apart else Batch(self._backlog.take(), self._asked.take(), now)
         if self._paused and self._backlog.low:
             self._paused = False
             self._source.resume(self.tp)
-        self._in_flight = self._take_requests(MAX_REQUESTS)
-        requests = [request for request, _ in self._in_flight]
-        batch = Batch(records, requests, now)
-        caught_up = _end(batch, self.position) >= self._end_at_claim and not self._backlog
+        caught_up = not apart and _end(batch, self.position) >= self._end_at_claim and not self._backlog
         return replace(batch, caught_up=caught_up)
 
-    def _take_requests(self, most: int) -> list[tuple[Request, asyncio.Future[Any]]]:
-        taken = [self._requests.popleft() for _ in range(min(len(self._requests), most))]
-        return [(request, future) for request, future in taken if not future.done()]
+    def _take_one(self, now: datetime) -> Batch:
+        records, requests = self._apart
+        self._apart = (records - 1, requests) if records else (0, requests - 1)
+        return Batch(self._backlog.take(min(records, 1)), self._asked.take(0 if records else 1), now)
 
     async def _handle(self, own: Claim, processor: Processor, batch: Batch, relay: outbox.Relay) -> None:
-        """Commit the batch and answer; after an outage give the records back and load the state anew."""
+        """Commit the batch and answer; after an outage give the records back and load the state anew.
+
+        What raises anything else is not to end the process for all: it is found and refused.
+        """
         began = time.perf_counter()
         spans, records = telemetry.process_spans(batch.records, self._context.group)
         batch = replace(batch, records=records)
@@ -233,13 +220,17 @@ class Worker:
         except AGAIN as error:
             await self._recover(own, processor, batch, error)
             return
-        except BaseException:
-            self._answer([unavailable("owner")] * len(batch.requests))
+        except (Fenced, PoisonFlood):
             raise
+        except Exception as error:
+            if isinstance(processor, Refusing) or not (batch.records or batch.requests):
+                raise
+            await self._isolate(own, processor, batch, relay, error)
+            return
         crash_point("batch.after_commit", batch)
         self.position = _end(batch, self.position)
         processor.committed()
-        self._answer(effects.answers)
+        self._asked.answer(effects.answers)
         if effects.messages or effects.rejected:
             relay.wake()
         telemetry.observe("messaging.process.duration", time.perf_counter() - began, group=own.group)
@@ -256,41 +247,43 @@ class Worker:
             poison = copy(self._poison)  # a batch that is tried again counts once
             if self._context.poison_limit:
                 poison.check(self.tp, batch.records, effects.rejected)
-            await outbox.write(tx, own.group, own.partition, [*effects.messages, *self._dead(effects.rejected)])
+            letters = dead_letters(effects.rejected, self._context.dlq_topic, own.group)
+            await outbox.write(tx, own.group, own.partition, [*effects.messages, *letters])
             crash_point("batch.before_commit", batch)
         self._poison = poison
         return effects
-
-    def _dead(self, rejected: Sequence[Rejected]) -> list[Outgoing]:
-        for r in rejected:
-            log.warning("record refused", topic=r.record.topic, part=r.record.partition, offset=r.record.offset,
-                        reason=r.reason, group=self._context.group,
-                        **telemetry.trace_fields(r.record.traceparent))  # fmt: skip
-        telemetry.count("trunkline.dlq.messages", len(rejected), group=self._context.group)
-        return [dead_letter(r, self._context.dlq_topic, self._context.group) for r in rejected]
 
     async def _recover(self, own: Claim, processor: Processor, batch: Batch, error: BaseException) -> None:
         """Nobody knows whether the COMMIT went through: read the position again, keep what is left, load anew."""
         telemetry.count("trunkline.batch.retries", 1, group=own.group)
         log.warning("batch kept, trying again", group=own.group, part=own.partition, error=repr(error))
         waiting_for = error.waiting_for if isinstance(error, Busy) else "postgresql"
-        self._answer([unavailable(waiting_for)] * len(batch.requests))
+        self._asked.refuse(unavailable(waiting_for))
         self._backlog.give_back(batch.records)
         await asyncio.sleep(0.2)
         self.position = await self._patiently(lambda: partitions.position(self._context.pool, own))
         self._backlog.drop_before(self.position)
-        await processor.close()
-        self._processor = await self._patiently(lambda: self._loaded(own))
+        await self._reload(own, processor)
 
-    def _answer(self, answers: Sequence[Any]) -> None:
-        for (_, future), answer in zip(self._in_flight, answers, strict=True):
-            if future.done():
-                continue
-            if isinstance(answer, Exception):
-                future.set_exception(answer)
-            else:
-                future.set_result(answer)
-        self._in_flight = []
+    async def _isolate(self, own: Claim, processor: Processor, batch: Batch, relay: outbox.Relay,
+                       error: Exception) -> None:  # fmt: skip
+        """Its inputs are tried again, each alone; one that raises alone is refused if all is well without it."""
+        log.exception("a defect", group=own.group, part=own.partition, records=len(batch.records),
+                      requests=len(batch.requests))  # fmt: skip
+        telemetry.count("trunkline.batch.defects", 1, group=own.group)
+        made = await self._reload(own, processor)
+        if len(batch.records) + len(batch.requests) == 1:
+            await self._handle(own, Refusing(made, error), batch, relay)
+            return
+        self._backlog.give_back(batch.records)
+        self._asked.give_back()
+        self._apart = len(batch.records), len(batch.requests)
+
+    async def _reload(self, own: Claim, processor: Processor) -> Processor:
+        await processor.close()
+        made: Processor = await self._patiently(lambda: self._loaded(own))
+        self._processor = made
+        return made
 
 
 def _end(batch: Batch, position: int) -> int:
