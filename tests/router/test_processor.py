@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
@@ -9,15 +10,18 @@ from typing import Any
 import pytest
 from trunkline.inbound.v1.inbound_event_pb2 import InboundEvent
 from trunkline_common.clock import utc_now
-from trunkline_common.kafka import Record
+from trunkline_common.errors import Refused
+from trunkline_common.kafka import Outgoing, Producer, Record, TopicPartition
 from trunkline_common.partitions import Claim
 from trunkline_common.postgres import Pool, transaction
 from trunkline_common.processor import Batch, Effects, Request
+from trunkline_common.worker import Context, Worker
 from trunkline_router import leaving, store, wire, wire_handover
 from trunkline_router.advice import Advisor
+from trunkline_router.draft import Draft
 from trunkline_router.engine import SYSTEM, handle
 from trunkline_router.facts import CustomerLookup
-from trunkline_router.inputs import Configure, Input
+from trunkline_router.inputs import Configure, Input, ReceiveMessage
 from trunkline_router.lookup import not_asked
 from trunkline_router.pool import Pool as PoolState
 from trunkline_router.processor import PoolProcessor
@@ -26,6 +30,7 @@ from trunkline_router.state import Engine
 from trunkline_router.wire_config import to_pool_configured
 
 from tests import kit
+from tests.common.effects import NoRecords
 from tests.router.given import CUSTOMER, message
 from tests.router.pools import document
 
@@ -162,6 +167,73 @@ async def test_what_leaves_a_pool_leaves_once_whoever_owns_it_in_between(
         sizes.append(len(owner.handed_over()) - before)
     assert owner.handed_over() == names
     assert sizes == [2, 2, 1]
+
+
+class Fragile(PoolProcessor):
+    """Has a defect that a message of a customer meets, after it was decided."""
+
+    def _decide(self, draft: Draft, engine: Engine, asked: Input, traceparent: str) -> None:
+        super()._decide(draft, engine, asked, traceparent)
+        if isinstance(asked.body, ReceiveMessage) and asked.body.content.text == "boom":
+            raise LookupError("a bug")
+
+
+class Memory(Producer):
+    """Keeps what is published."""
+
+    def __init__(self) -> None:
+        super().__init__("nowhere", "memory")
+        self.sent: list[Outgoing] = []
+
+    async def send_all(self, messages: Sequence[Outgoing]) -> int:
+        """All of it."""
+        self.sent += messages
+        return len(messages)
+
+
+async def test_a_message_and_a_command_that_meet_a_defect_are_refused_alone(db: Pool) -> None:
+    """The pool goes on with what its log says: nothing of them is in it, and everything else of the batch is, once."""
+    tenant, names, sent = f"t-{kit.new_id()}", [kit.new_id() for _ in range(3)], Memory()
+    pool, first = f"{tenant}/a", document(1, ["a"], "a")
+    first.tenant = tenant
+    async with transaction(db) as tx:
+        await tx.execute("delete from pool_snapshot where part = $1", PARTITION)
+        await store.put_config(tx, first)
+    records = []
+    for offset, (name, text) in enumerate(zip(names, ["hello", "boom", "hello"], strict=True)):
+        event = kit.inbound(tenant, name, text, account="app")
+        event.pool = pool
+        made = kit.record(event)
+        records.append(Record(made.topic, PARTITION, offset, made.key, made.value, made.headers, 0))
+
+    def here(engine: Engine) -> set[str]:
+        return set(engine.pool.conversations)
+
+    def broken(engine: Engine) -> None:
+        raise LookupError(f"a bug in {len(engine.pool.conversations)}")
+
+    def fragile(_partition: int) -> PoolProcessor:
+        return Fragile(db, Advisor(nobody, not_asked))
+
+    context = Context(f"router-{tenant}", "here", "dlq", db, sent, fragile, utc_now)
+    worker = Worker(TopicPartition("trunkline.inbound.v1", PARTITION), context, NoRecords())
+    running = asyncio.create_task(worker.run())
+    await asyncio.wait_for(worker.claimed.wait(), 10)
+    worker.offer(records)
+    asked = [worker.submit(Request(Read(pool, respond))) for respond in (here, broken, here)]
+    found = await asyncio.gather(*asked, return_exceptions=True)
+    assert [f.reason if isinstance(f, Refused) else f for f in found] == [
+        {names[0], names[2]},
+        "INTERNAL",
+        {names[0], names[2]},
+    ]
+    worker.stop()
+    await running
+    [dead] = [m for m in sent.sent if m.topic == "dlq"]
+    assert (dead.headers["dlq.reason"], dead.headers["dlq.offset"]) == (b"INTERNAL_ERROR", b"1")
+    log = [wire.from_pool_event(event) for event in await store.log_after(db, pool, 0, 1000)]
+    assert [event.pool_seq for event in log] == list(range(1, len(log) + 1))
+    assert {event.conversation_id for event in log} == {"", names[0], names[2]}
 
 
 async def test_a_pool_that_was_dropped_still_answers(db: Pool) -> None:
