@@ -114,7 +114,7 @@ def test_a_queues_watcher_hears_who_comes_what_changes_and_who_leaves() -> None:
 def test_a_teams_pulse_shows_who_is_there_with_what_and_how_many_wait() -> None:
     """And says nothing of other teams."""
     scene = Scene()
-    pulse = WatchedTeam("billing").snapshot(scene.engine)
+    (pulse,) = WatchedTeam("billing").snapshot(scene.engine)
     assert [a.agent_id for a in pulse.snapshot.agents] == ["ana", "ben"]  # type: ignore[union-attr] # a team's
     watcher, other = scene.watch(WatchedTeam("billing")), scene.watch(WatchedTeam("returns"))
     scene.do(1, message("a"), message("b"))
@@ -327,3 +327,38 @@ async def test_nothing_is_kept_of_who_goes_away_before_their_watch_is_committed(
     await asyncio.gather(*asyncio.all_tasks() - {asyncio.current_task()})
     scene.do(1, message("a"))
     assert scene.told == []
+
+
+async def test_a_large_teams_snapshot_comes_in_parts_and_only_the_last_has_a_token() -> None:
+    """Each fits into an answer; who is cut off in between begins again."""
+    set_caller(Caller("acme", "supervisor", "sam", ""))
+    many = [AgentConfig(f"a{n:04}", "x" * 1000, ("billing",), 1) for n in range(2500)]
+    scene = Scene()
+    scene.do(0, Configure(configured(2, agents=many)))
+    owner = Owner(scene)
+    owner.begins.set()
+    owner.commits.set()
+    calls: Any = WatchCalls(owner, None, PageTokens(bytes(32)), None)  # type: ignore[arg-type] # no log, no directory
+    stream = calls._stream(asks.WatchTeamRequest(team="billing"), None, POOL, WatchedTeam("billing"))
+    parts = [await anext(stream) for _ in range(3)]
+    await stream.aclose()
+    assert [(p.WhichOneof("change"), p.continues, bool(p.resume_token)) for p in parts] == [
+        ("snapshot", True, False),
+        ("pulse", True, False),
+        ("pulse", False, True),
+    ]
+    assert max(p.ByteSize() for p in parts) < 1_010_000
+    shown = [*parts[0].snapshot.agents, *(a for p in parts[1:] for a in p.pulse.agents)]
+    assert [a.agent_id for a in shown] == [a.id for a in many]
+    assert {p.pool_seq for p in parts} == {scene.engine.pool.seq}
+
+
+def test_a_queues_snapshot_ends_early_where_conversations_are_large() -> None:
+    """It says how many wait all the same."""
+    scene = Scene()
+    values = tuple((f"v{n}", "x" * 1000) for n in range(100))
+    for n in range(15):
+        scene.do(n, message(f"c{n:02}"), inputs.ChangeAttributes(f"c{n:02}", "ana", set_values=values))
+    (found,) = WatchedQueue("billing").snapshot(scene.engine)
+    assert found.ByteSize() < 1_010_000
+    assert len(found.snapshot.conversations) < found.snapshot.waiting == 15  # type: ignore[union-attr] # a queue's

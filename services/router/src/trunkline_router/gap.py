@@ -58,7 +58,7 @@ class Gap:
             raise expired(self.since)
         found = steps(dict(self.standings), self.events)
         wanted = (s for s in found if is_for_all(s.event) or subject in touched(engine, s))
-        missed = [told(engine, subject, step) for step in wanted]
+        missed = [change for step in wanted for change in told(engine, subject, step)]
         last = missed[-1] if missed else None
         if not isinstance(last, Refused) and engine.pool.seq - (last.pool_seq if last else self.since) >= QUIET:
             missed.append(newer(subject, engine.pool.seq))

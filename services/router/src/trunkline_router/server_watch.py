@@ -80,12 +80,13 @@ class WatchCalls(Calls):
         return gap
 
     def _stamped(self, change: Change | Refused, pool: str, subject: Subject) -> Change:
-        """The change with a token that continues after it."""
+        """The change with a token that continues after it, but for a part of a snapshot: the rest would be missed."""
         if isinstance(change, Refused):
             raise change
         made = type(change)()
         made.CopyFrom(change)  # type: ignore[arg-type] # of its own type; others are told the same change
-        made.resume_token = self._tokens.seal([pool, change.pool_seq], *_bound(subject))
+        if not isinstance(made, api.WatchTeamResponse) or not made.continues:
+            made.resume_token = self._tokens.seal([pool, change.pool_seq], *_bound(subject))
         return made
 
 
@@ -99,8 +100,8 @@ def _watch(watcher: Watcher, gap: Gap | None) -> Watch:
     def subscribe(engine: Engine, watchers: Watchers) -> list[Change | Refused]:
         if watcher.gone:
             return []
-        missed: list[Change | Refused] = [subject.snapshot(engine)] if gap is None else gap.changes(engine, subject)
+        missed = subject.snapshot(engine) if gap is None else gap.changes(engine, subject)
         watchers.add(watcher, engine)
-        return missed
+        return [*missed]
 
     return Watch(watcher.pool, subscribe, gap)

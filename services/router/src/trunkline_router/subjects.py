@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from trunkline.router.v1 import router_service_pb2 as api
 from trunkline_common.errors import Refused
+from trunkline_common.pages import fitting
 
 from trunkline_router import refusals, wire_api
 from trunkline_router.events import ConversationSnoozed, ConversationWoken, Event
@@ -37,14 +38,14 @@ class WatchedAgent:
     method: ClassVar[str] = "WatchAgent"
     name: str
 
-    def snapshot(self, engine: Engine) -> Change:
+    def snapshot(self, engine: Engine) -> list[Change]:
         """As it is now. Raises Refusal."""
         agent = engine.pool.agents.get(self.name)
         if agent is None:
             raise refusals.no_agent(self.name)
         held = [wire_api.view(engine, c) for c in sorted(agent.holds)]
         found = api.AgentSnapshot(agent=wire_api.to_api_agent(agent), conversations=held)
-        return api.WatchAgentResponse(pool_seq=engine.pool.seq, snapshot=found)
+        return [api.WatchAgentResponse(pool_seq=engine.pool.seq, snapshot=found)]
 
     def change(self, engine: Engine, step: Step) -> Change:
         """After an event that touches it. Raises Refusal where there is no such agent any more."""
@@ -65,13 +66,13 @@ class WatchedQueue:
     method: ClassVar[str] = "WatchQueue"
     name: str
 
-    def snapshot(self, engine: Engine) -> Change:
+    def snapshot(self, engine: Engine) -> list[Change]:
         """As it is now. Raises Refusal."""
         _must_exist(engine, self.name)
         places = engine.waiting.of(self.name)
-        first = [wire_api.view(engine, place[-1]) for place in places[:SNAPSHOT]]
+        first = fitting(wire_api.view(engine, place[-1]) for place in places[:SNAPSHOT])
         found = api.QueueSnapshot(conversations=first, waiting=len(places))
-        return api.WatchQueueResponse(pool_seq=engine.pool.seq, snapshot=found)
+        return [api.WatchQueueResponse(pool_seq=engine.pool.seq, snapshot=found)]
 
     def change(self, engine: Engine, step: Step) -> Change:
         """After an event that touches it."""
@@ -89,13 +90,18 @@ class WatchedTeam:
     method: ClassVar[str] = "WatchTeam"
     name: str
 
-    def snapshot(self, engine: Engine) -> Change:
-        """As it is now. Raises Refusal."""
+    def snapshot(self, engine: Engine) -> list[Change]:
+        """As it is now, in parts where it is large. Raises Refusal."""
         _must_exist(engine, self.name)
         agents = engine.pool.agents
         members = [wire_api.to_api_agent(agents[a]) for a in sorted(agents) if self.name in agents[a].config.teams]
-        pulse = api.TeamPulse(agents=members, queue=self._queue(engine))
-        return api.WatchTeamResponse(pool_seq=engine.pool.seq, snapshot=pulse)
+        first = fitting(members)
+        pulse = api.TeamPulse(agents=first, queue=self._queue(engine))
+        found = [api.WatchTeamResponse(pool_seq=engine.pool.seq, snapshot=pulse)]
+        while members := members[len(first) :]:
+            first, found[-1].continues = fitting(members), True
+            found.append(api.WatchTeamResponse(pool_seq=engine.pool.seq, pulse=api.TeamChange(agents=first)))
+        return [*found]
 
     def change(self, engine: Engine, step: Step) -> Change:
         """After an event that touches it."""
@@ -165,11 +171,12 @@ def _agents(step: Step) -> frozenset[str]:
     return frozenset({name} if name else ())
 
 
-def told(engine: Engine, subject: Subject, step: Step) -> Change | Refused:
+def told(engine: Engine, subject: Subject, step: Step) -> list[Change | Refused]:
     """What a watcher of the subject is told; that the subject is gone ends the watch."""
     try:
-        made = subject.snapshot(engine) if is_for_all(step.event) else subject.change(engine, step)
+        made = subject.snapshot(engine) if is_for_all(step.event) else [subject.change(engine, step)]
     except Refusal as refusal:
-        return Refused(refusal.code, refusal.reason, refusal.message, metadata=refusal.facts)
-    made.pool_seq = step.event.pool_seq
-    return made
+        return [Refused(refusal.code, refusal.reason, refusal.message, metadata=refusal.facts)]
+    for change in made:
+        change.pool_seq = step.event.pool_seq
+    return [*made]

@@ -106,8 +106,8 @@ class Watchers:
             wanted = list(found.watchers) if is_for_all(step.event) else dict.fromkeys(touched(engine, step))
             for subject in wanted:
                 if watchers := found.watchers.get(subject):
-                    change = told(engine, subject, step)
-                    told_.extend((watcher, change) for watcher in watchers)
+                    made = told(engine, subject, step)
+                    told_.extend((watcher, change) for watcher in watchers for change in made)
                     for watcher in watchers:
                         watcher.seq = step.event.pool_seq
         return told_ + _kept_fresh(found, engine.pool.seq)

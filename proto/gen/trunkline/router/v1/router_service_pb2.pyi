@@ -1416,7 +1416,7 @@ class QueueSnapshot(_message.Message):
     """How many wait."""
     @_builtins.property
     def conversations(self) -> _containers.RepeatedCompositeFieldContainer[Global___Conversation]:
-        """At most the first 500; ListQueue has them all."""
+        """At most the first 500, and at most 1 MB of them; ListQueue has them all."""
 
     def __init__(
         self,
@@ -1440,8 +1440,11 @@ class WatchTeamResponse(_message.Message):
     RESUME_TOKEN_FIELD_NUMBER: _builtins.int
     SNAPSHOT_FIELD_NUMBER: _builtins.int
     PULSE_FIELD_NUMBER: _builtins.int
+    CONTINUES_FIELD_NUMBER: _builtins.int
     pool_seq: _builtins.int
     resume_token: _builtins.str
+    continues: _builtins.bool
+    """More of the snapshot's agents follow in the next response, as a pulse; until then there is no resume_token."""
     @_builtins.property
     def snapshot(self) -> Global___TeamPulse:
         """When the stream begins, and after a change of configuration."""
@@ -1455,10 +1458,11 @@ class WatchTeamResponse(_message.Message):
         resume_token: _builtins.str = ...,
         snapshot: Global___TeamPulse | None = ...,
         pulse: Global___TeamChange | None = ...,
+        continues: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["change", b"change", "pulse", b"pulse", "snapshot", b"snapshot"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["change", b"change", "pool_seq", b"pool_seq", "pulse", b"pulse", "resume_token", b"resume_token", "snapshot", b"snapshot"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["change", b"change", "continues", b"continues", "pool_seq", b"pool_seq", "pulse", b"pulse", "resume_token", b"resume_token", "snapshot", b"snapshot"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_change: _TypeAlias = _typing.Literal["snapshot", "pulse"]  # noqa: Y015
     _WhichOneofArgType_change: _TypeAlias = _typing.Literal["change", b"change"]  # noqa: Y015
@@ -1473,7 +1477,9 @@ class TeamPulse(_message.Message):
     AGENTS_FIELD_NUMBER: _builtins.int
     QUEUE_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def agents(self) -> _containers.RepeatedCompositeFieldContainer[Global___Agent]: ...
+    def agents(self) -> _containers.RepeatedCompositeFieldContainer[Global___Agent]:
+        """At most 1 MB of them: see continues."""
+
     @_builtins.property
     def queue(self) -> Global___TeamQueue: ...
     def __init__(
