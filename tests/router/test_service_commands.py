@@ -126,6 +126,16 @@ async def test_what_is_far_too_long_is_refused_with_a_reason(
     assert reason(refused.value)[0] in ("INVALID_REQUEST", "TEAM_NOT_FOUND")
 
 
+async def test_a_document_with_very_many_errors_is_told_the_first_of_them(services: Services, tenant: str) -> None:
+    """And how many there are besides: all of them would not arrive."""
+    teams = "".join(f"  - {{id: 'Not an id {n}'}}\n" for n in range(300))
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await kit.apply_config(services, tenant, f"teams:\n{teams}")
+    why, facts = reason(refused.value)
+    assert why == "INVALID_CONFIG"
+    assert 150 < int(facts["violations_left_out"]) < 300
+
+
 async def test_pages_end_early_where_conversations_are_large(
     services: Services, producer: Producer, tenant: str
 ) -> None:
