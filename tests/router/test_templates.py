@@ -32,6 +32,7 @@ VALUES: dict[str, Any] = {
     "language": "de",
     "wait.low_minutes": 5,
     "wait.high_minutes": 130,
+    "wait.as_of": "2026-11-22 08:00 UTC",
     "opens_at": "Monday 09:00",
     "alternative.channel": "email",
     "alternative.address": "help@acme.example",

@@ -26,7 +26,7 @@ class Refusing(Processor):
         """Records are dead letters, requests have an internal error as their answer."""
         effects = await self._processor.process(tx, _without(batch))
         detail = f"a defect of the service ({type(self._error).__qualname__}); its log says where"
-        effects.rejected += [Rejected(record, REASON, detail, poison=False) for record in batch.records]
+        effects.rejected += [Rejected(record, REASON, detail) for record in batch.records]  # many stop the partition
         effects.answers = [internal_error() for _ in batch.requests]
         return effects
 

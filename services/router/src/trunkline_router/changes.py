@@ -19,6 +19,7 @@ from trunkline_router.state import Engine
 Decision = list[tuple[str, Payload]]
 """Payloads with the conversation each belongs to (empty: the pool)."""
 
+INSTANT = "%Y-%m-%d %H:%M UTC"  # as texts show one
 TEXTS = UUID("2f6f0d0e-4c33-5f0e-8a3c-6f4d1f0f9b62")
 
 
@@ -137,9 +138,15 @@ def _chosen(texts: Iterable[AutoText], kind: TextKind, channel: str, language: s
 
 
 def _wait(engine: Engine, c: Conversation) -> dict[str, Any]:
-    """The estimate in whole minutes; without one both are left out, as for any value that is not known."""
+    """The estimate in whole minutes and its age; without one all are left out, as for any value that is not known."""
     found = estimate.wait(engine, c)
-    return {"wait.low_minutes": found.low_s // 60, "wait.high_minutes": -(-found.high_s // 60)} if found else {}
+    if not found:
+        return {}
+    return {
+        "wait.low_minutes": found.low_s // 60,
+        "wait.high_minutes": -(-found.high_s // 60),
+        "wait.as_of": found.as_of.strftime(INSTANT),
+    }
 
 
 def values(engine: Engine, c: Conversation, now: datetime) -> dict[str, Any]:
@@ -159,7 +166,7 @@ def values(engine: Engine, c: Conversation, now: datetime) -> dict[str, Any]:
         "agent.name": agent.config.name if agent else "",
         "channel": c.channel,
         "language": c.attributes.language,
-        "opens_at": opens.strftime("%Y-%m-%d %H:%M UTC") if opens else "",
+        "opens_at": opens.strftime(INSTANT) if opens else "",
         "attributes": dict(c.attributes.values),
         "tenant.name": engine.pool.tenant,
         "alternative.channel": others[0].channel if others else "",

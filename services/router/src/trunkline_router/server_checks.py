@@ -29,9 +29,8 @@ MAX_COMMAND_BYTES = 256 * 1024  # as much as a customer may write
 MAX_TEXT = 25_000  # characters, the most any channel takes (features: limits); also keeps events below a record's size
 MAX_ATTACHMENTS = 50  # as many as a customer may send
 MAX_NAME, MAX_VALUE, MAX_NAMES = 100, 1_000, 100  # of attributes and tags: they are in every event that changes one
-MAX_BOOST_S = (
-    1_000_000_000  # of a priority that is a number: thirty years, and a field of 32 bits holds it with a step's
-)
+#: Seconds of a priority that is a number: thirty years, and a field of 32 bits holds it with a step's.
+MAX_BOOST_S = 1_000_000_000
 WHOLE_NUMBER = re.compile(r"-?[0-9]+")
 ACTORS = {"agent": ActorType.AGENT, "service": ActorType.SERVICE}
 

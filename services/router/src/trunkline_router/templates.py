@@ -37,6 +37,7 @@ VARIABLES: Mapping[str, type] = MappingProxyType(
         "language": str,
         "wait.low_minutes": int,
         "wait.high_minutes": int,
+        "wait.as_of": str,  # how old what it is estimated from is
         "opens_at": str,
         "tenant.name": str,
         "alternative.channel": str,

@@ -97,6 +97,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """The team is of another pool: only a transfer goes there. Metadata: team, pool."""
     ERROR_REASON_SIMULATION_LIMIT: _ErrorReason.ValueType  # 35
     """The tenant has as many unfinished simulations as it may: wait for one, or cancel one. Metadata: limit."""
+    ERROR_REASON_AGENT_NOT_ALLOWED: _ErrorReason.ValueType  # 36
+    """The conversation may be given to certain agents only. Metadata: conversation_id, allowed_agents."""
+    ERROR_REASON_TOO_MANY_ATTRIBUTES: _ErrorReason.ValueType  # 37
+    """Attributes and tags of the conversation would be too much. Metadata: conversation_id, size, most (bytes)."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """The reason in google.rpc.ErrorInfo (domain "trunkline") of every error a Trunkline service returns,
@@ -178,4 +182,8 @@ ERROR_REASON_TEAM_OF_ANOTHER_POOL: ErrorReason.ValueType  # 34
 """The team is of another pool: only a transfer goes there. Metadata: team, pool."""
 ERROR_REASON_SIMULATION_LIMIT: ErrorReason.ValueType  # 35
 """The tenant has as many unfinished simulations as it may: wait for one, or cancel one. Metadata: limit."""
+ERROR_REASON_AGENT_NOT_ALLOWED: ErrorReason.ValueType  # 36
+"""The conversation may be given to certain agents only. Metadata: conversation_id, allowed_agents."""
+ERROR_REASON_TOO_MANY_ATTRIBUTES: ErrorReason.ValueType  # 37
+"""Attributes and tags of the conversation would be too much. Metadata: conversation_id, size, most (bytes)."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
