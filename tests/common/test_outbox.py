@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 
@@ -166,3 +167,31 @@ async def test_a_schema_this_build_does_not_know_is_refused(one: Service, change
     await one.pool.execute(change)
     with pytest.raises(UnknownSchema, match="is unknown to this build or was changed; upgrade the build"):
         await postgres.migrate(one.pool, one.name, "trunkline_common")
+
+
+async def test_what_a_crash_brings_back_is_sent_without_being_told(
+    one: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A DELETE does not wait for the disk: a row may be there again, and nothing is committed that wakes the relay."""
+    monkeypatch.setattr(outbox, "LOOK_EVERY_S", 0.05)
+    looked = asyncio.Event()
+
+    class Looking(Relay):
+        async def drain(self) -> int:
+            found = await super().drain()
+            looked.set()
+            return found
+
+    producer = Recording()
+    relaying = asyncio.create_task(Looking(one.pool, producer, "g", 0).run())
+    try:
+        await looked.wait()
+        async with transaction(one.pool) as tx:
+            await outbox.write(tx, "g", 0, [message("back")])
+
+        async def sent() -> bool:
+            return producer.sent == [b"back"] and not await one.pool.fetchval("select count(*) from outbox")
+
+        await kit.eventually(sent, seconds=10, what="the row sent and gone")
+    finally:
+        relaying.cancel()

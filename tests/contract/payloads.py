@@ -171,6 +171,7 @@ SLA_POLICY = {
     "noWarnings": True,
 }
 TYPING_CLASS = {**CHANNEL_CLASS, "typing": True}
+SLEEPING_CLASS = {**TYPING_CLASS, "snoozedCounts": True}
 INVITING_POLICY = {**POLICY, "invitePrivate": True}
 PRIVATE_TEXT = {**TEXT, "kind": "TEXT_KIND_PRIVATE", "text": "Write to {{ alternative.address }}."}
 OFFICE = '{"tz":"Europe/Vienna","weekly":{"mon":[["09:00","17:00"]]}}'
@@ -603,6 +604,8 @@ SINGLE: dict[str, dict[str, Any]] = {
 LATEST = {"version": "6", "policies": [INVITING_POLICY], "texts": [PRIVATE_TEXT]}
 POOL["pool_configured_4"] = {**POOL["pool_configured_3"], **LATEST}
 SINGLE["tenant_config_4"] = {**SINGLE["tenant_config_3"], **LATEST}
+POOL["pool_configured_5"] = {**POOL["pool_configured_4"], "channelClasses": [SLEEPING_CLASS]}
+SINGLE["tenant_config_5"] = {**SINGLE["tenant_config_4"], "channelClasses": [SLEEPING_CLASS]}
 CONVERSATION["message_sent_4"] = {**CONVERSATION["message_sent_3"], "automatic": "TEXT_KIND_PRIVATE"}
 LATER_STATE = {**STATE, "messages": 3}
 for name in ("conversation_handed_over", "conversation_taken_over"):

@@ -138,8 +138,9 @@ async def test_one_that_fails_while_postgresql_is_away_ends_as_failed_when_it_is
     monkeypatch.setattr(simulations, "AGAIN_S", 0.0)
     with capture_logs() as said:
         async with simulations.simulations(None, Broken(error)) as running:  # type: ignore[arg-type] # no database
-            running.begin("acme", api.Simulation(simulation_id="s1", pool="acme/default"), b"")
-            assert await asyncio.wait_for(told, 5) == ("acme", "s1", None, f"it failed: {error}")
+            name = kit.new_id()
+            running.begin("acme", api.Simulation(simulation_id=name, pool="acme/default"), b"")
+            assert await asyncio.wait_for(told, 5) == ("acme", name, None, f"it failed: {error}")
     assert [line["event"] for line in said] == ["a simulation failed", *["cannot say that a simulation has ended"] * 2]
 
 

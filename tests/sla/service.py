@@ -108,6 +108,11 @@ async def facts(stack: Stack, tenant: str) -> list[Fact]:
     return [(event, headers) for event, headers in found if event.tenant == tenant]
 
 
+def once(found: list[Fact]) -> list[Fact]:
+    """Without copies: who was killed between sending and forgetting sends again, under the same id."""
+    return list({headers["ce_id"]: (event, headers) for event, headers in reversed(found)}.values())[::-1]
+
+
 def kinds(found: list[Fact], talk: Talk) -> list[str]:
     """The facts of one conversation, in order of publication."""
     return [e.WhichOneof("payload") or "" for e, _ in found if e.conversation_id == talk.conversation_id]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import ClassVar
 
 import structlog
@@ -38,6 +39,8 @@ CHUNK = 2000
 #: After a look: what is committed meanwhile goes together. A look takes three round trips and the time of the loop that
 #: handles the next batch; the first commit after a quiet time is published at once.
 PAUSE_S = 0.025
+#: A crash of PostgreSQL brings back what was deleted, and nobody says so; nor of a COMMIT whose answer was lost.
+LOOK_EVERY_S = 5.0
 MAX_VALUE = 1_000_000  # bytes; the broker takes 1 MiB with everything around it
 
 
@@ -94,8 +97,7 @@ class Relay:
         """Publish; an outage of Kafka or PostgreSQL is waited out, nothing is skipped."""
         delay = 0.1
         while True:
-            await self._wake.wait()
-            self._wake.clear()
+            await self._woken()
             try:
                 while await self.drain() == CHUNK:
                     pass
@@ -107,6 +109,12 @@ class Relay:
                 await asyncio.sleep(delay)
                 delay = min(delay * 2, 5.0)
                 self._wake.set()
+
+    async def _woken(self) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LOOK_EVERY_S):
+                await self._wake.wait()
+        self._wake.clear()
 
     async def drain(self) -> int:
         """Publish one chunk; returns how many rows it was."""
