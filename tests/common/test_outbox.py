@@ -8,7 +8,7 @@ from contextlib import suppress
 
 import pytest
 import pytest_asyncio
-from trunkline_common import outbox, postgres
+from trunkline_common import outbox, partitions, postgres
 from trunkline_common.kafka import Outgoing, Producer
 from trunkline_common.outbox import Relay
 from trunkline_common.postgres import UnknownSchema, transaction
@@ -195,3 +195,19 @@ async def test_what_a_crash_brings_back_is_sent_without_being_told(
         await kit.eventually(sent, seconds=10, what="the row sent and gone")
     finally:
         relaying.cancel()
+
+
+async def test_who_was_replaced_publishes_nothing(one: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its rows are its successor's to publish: an owner that wakes up late would send what was sent once more."""
+    async with transaction(one.pool) as tx:
+        for _ in range(2):
+            own, _ = await partitions.claim(tx, "g", "in", 0, "somebody", 0)
+        await outbox.write(tx, "g", 0, [message("m")])
+    late, present = Recording(), Recording()
+    assert await Relay(one.pool, late, "g", 0, "in", own.epoch - 1).drain() == 0
+    monkeypatch.setenv("TRUNKLINE_SABOTAGE", "no_fence")
+    assert await Relay(one.pool, late, "g", 0, "in", own.epoch - 1).drain() == 1
+    monkeypatch.delenv("TRUNKLINE_SABOTAGE")
+    async with transaction(one.pool) as tx:
+        await outbox.write(tx, "g", 0, [message("m")])
+    assert await Relay(one.pool, present, "g", 0, "in", own.epoch).drain() == 1

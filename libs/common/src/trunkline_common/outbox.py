@@ -27,9 +27,12 @@ select $1, $2, m.topic, m.key, m.value, m.headers
 from unnest($3::text[], $4::bytea[], $5::bytea[], $6::text[]) with ordinality as m (topic, key, value, headers, place)
 order by m.place
 """
-SELECT = (
-    "select id, topic, key, value, headers from outbox where grp = $1 and part = $2 and id > $3 order by id limit $4"
-)
+#: Nothing for whom a newer owner has replaced: it publishes what is there, in its order.
+SELECT = """
+select id, topic, key, value, headers from outbox where grp = $1 and part = $2 and id > $3 and ($5::bigint is null
+or exists (select from consumer_partition where grp = $1 and topic = $6 and part = $2 and epoch = $5))
+order by id limit $4
+"""
 #: Not waited for on disk: a crash of PostgreSQL that loses it has the rows sent again, as a crash before it does.
 DELETE = """
 with relaxed as materialized (select set_config('synchronous_commit', 'off', true))
@@ -83,9 +86,10 @@ class Relay:
     _sabotage_last = 0  # relay_id_gt: one cursor for the whole process, as a naive relay has
     sabotage_unwritten: ClassVar[list[Outgoing]] = []  # no_outbox: what is to be sent is in memory alone
 
-    def __init__(self, pool: Pool, producer: Producer, group: str, partition: int, source: str = "") -> None:
+    def __init__(self, pool: Pool, producer: Producer, group: str, partition: int, source: str = "",
+                 epoch: int | None = None) -> None:  # fmt: skip
         self._pool, self._producer, self._group, self._partition = pool, producer, group, partition
-        self._source = source
+        self._source, self._epoch = source, epoch
         self._wake = asyncio.Event()
         self._wake.set()
 
@@ -122,7 +126,8 @@ class Relay:
             await self._producer.send_all([Relay.sabotage_unwritten.pop(0)])
             return CHUNK
         after = Relay._sabotage_last if sabotaged("relay_id_gt") else 0
-        rows = await self._pool.fetch(SELECT, self._group, self._partition, after, CHUNK)
+        epoch = None if sabotaged("no_fence") else self._epoch
+        rows = await self._pool.fetch(SELECT, self._group, self._partition, after, CHUNK, epoch, self._source)
         if not rows:
             return 0
         Relay._sabotage_last = max(Relay._sabotage_last, rows[-1]["id"])

@@ -122,7 +122,7 @@ class Worker:
 
     async def _own(self) -> None:
         own = await self._patiently(self._claim)
-        relay = outbox.Relay(self._context.pool, self._context.producer, own.group, own.partition, own.topic)
+        relay = outbox.Relay(self._context.pool, self._context.producer, own.group, own.partition, own.topic, own.epoch)
         relaying = asyncio.create_task(relay.run())
         relaying.add_done_callback(lambda _: self._wake.set())  # a relay that ends by a bug ends its owner
         try:
