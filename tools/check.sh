@@ -3,7 +3,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 bin=.venv/bin
-echo "check: ruff"; $bin/ruff check -q . && $bin/ruff format -q --check .
+echo "check: ruff"; $bin/ruff check -q .; $bin/ruff format -q --check .
 echo "check: mypy"; $bin/mypy --no-error-summary libs/common/src services/*/src deploy/local tests
 echo "check: buf lint"; $bin/buf lint proto
 echo "check: generated code is fresh"

@@ -123,7 +123,8 @@ class World:
 
         After its start it handles a request for every configuration there is, the newest last. So it is given one that
         reaches the pools' owners in that way alone (see `new_tenant`), and messages until one is decided by it. Each
-        has decided something before, as a pool that is new takes the newest version there is without being told.
+        has decided something before, as a pool that is new takes the newest version there is without being told. One
+        that is its tenant's only pool may look first and be told later: what is armed waits for its messages.
         """
         writing = write or [self._write]
         await self.arrived([await say() for say in writing])
